@@ -1,0 +1,285 @@
+"""What the engine tells whoever listens: frozen dataclasses, JSON both ways.
+
+Events carry data; words and colours belong to the listener. The events of a run, in order, are
+its record: :class:`engine.runstate.RunState` folds them for the live window, the command line
+and a re-opened run alike. A run's stream begins with :class:`RunStarted` and ends with exactly one
+:class:`RunEnded`. Events of :data:`TRANSIENT` go to listeners only, never to the journal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeAlias
+
+from engine import jsonio
+from engine.errors import ErrorInfo
+from engine.job import Job
+
+Phase = Literal[
+    "opening", "data", "baseline", "sensitivity", "channels", "weights", "trade_off", "quantize",
+    "controls", "report", "export",
+]  # fmt: skip
+Step = Literal["channels", "weights", "trade_off", "quantize"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerState:
+    """One layer as the strip and the table show it.
+
+    ``channels`` counts what the layer produced before any cut (None: it produces none of its
+    own), ``channels_kept`` what is left. ``prunable_weights`` counts kernel elements now,
+    ``zeros`` how many of them are exactly 0. ``output_shape`` is without the batch axis.
+    ``group`` is the channel group's id; ``reason`` says why the layer cannot be cut.
+    """
+
+    name: str
+    class_name: str
+    output_shape: tuple[int | None, ...] | None = None
+    params: int = 0
+    macs: int | None = None
+    channels: int | None = None
+    channels_kept: int | None = None
+    prunable_weights: int = 0
+    zeros: int | None = None
+    group: str | None = None
+    prunable: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Size of a model: counts, multiply-adds a sample, and bytes (None: not measured)."""
+
+    params: int
+    nonzero: int
+    macs: int | None
+    objective: float | None = None
+    keras_bytes: int | None = None
+    tflite_bytes: int | None = None
+    tflite_gzip_bytes: int | None = None
+    tflite_int8_bytes: int | None = None
+    tflite_int8_gzip_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """A decision's reason as data: a code and the numbers behind it."""
+
+    code: str
+    numbers: dict[str, float | int | str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """First event of a run. ``time`` is seconds since the epoch."""
+
+    run_id: str
+    job: Job
+    time: float
+    device: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStarted:
+    """The search entered a phase."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOpened:
+    """The model was read: its layers before any cut."""
+
+    name: str
+    format: str
+    params: int
+    macs: int | None
+    layers: tuple[LayerState, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataOpened:
+    """The data were read and divided; counts are samples."""
+
+    source: str
+    train: int
+    search: int
+    report: int
+    classes: tuple[str, ...]
+    task: str
+    preprocess: str
+    preprocess_values: dict[str, float] = field(default_factory=dict)
+    seen: str = "unknown"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineMeasured:
+    """The unpruned model on the search split, and the floor that follows."""
+
+    metric: str
+    higher_is_better: bool
+    value: float
+    interval: tuple[float, float]
+    samples: int
+    target: float
+    target_from: Literal["given", "baseline"]
+    tolerance: float
+    floor: float
+    sizes: Sizes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensitivityMeasured:
+    """One group at one keep ratio, probed without training (value on a fixed subset)."""
+
+    group: str
+    keep: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkEstimated:
+    """The plan of what remains, from steps measured on this machine."""
+
+    fine_tunes_left: int
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStarted:
+    """A probe or fine-tune begins. ``keep``/``sparsity`` are shares over the whole model."""
+
+    trial: int
+    kind: Literal["probe", "fine_tune"]
+    step: Step
+    keep: float
+    sparsity: float
+    epochs: int
+    parent: int | None
+    why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchDone:
+    """Progress inside a fine-tune; ``step`` counts from 1 over all its epochs."""
+
+    trial: int
+    step: int
+    steps: int
+    loss: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochDone:
+    """An epoch of a fine-tune ended; ``value`` is on the search split where it was measured."""
+
+    trial: int
+    epoch: int
+    epochs: int
+    loss: float | None
+    value: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialDone:
+    """A trial's verdict. ``value`` is on the search split; None where the trial failed.
+
+    ``checkpoint`` is relative to the run folder, None where it was not kept.
+    """
+
+    trial: int
+    kind: Literal["probe", "fine_tune"]
+    step: Step
+    keep: float
+    sparsity: float
+    value: float | None
+    accepted: bool
+    best: bool
+    epochs: int
+    seconds: float
+    sizes: Sizes | None
+    layers: tuple[LayerState, ...]
+    checkpoint: str | None
+    why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """The engine holds, within a batch of being asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """The engine goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """Something the person should know that ends nothing. ``message`` is one sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """An export was checked and moved into place; ``result`` is as ``export --json`` prints."""
+
+    path: str
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded:
+    """The one terminal event. ``result`` is the content of ``result.json`` where there is one."""
+
+    outcome: Literal["met", "not_met", "stopped", "failed"]
+    best_trial: int | None = None
+    error: ErrorInfo | None = None
+    result: dict[str, Any] | None = None
+
+
+Event: TypeAlias = (
+    RunStarted | PhaseStarted | ModelOpened | DataOpened | BaselineMeasured | SensitivityMeasured
+    | WorkEstimated | TrialStarted | BatchDone | EpochDone | TrialDone | Paused | Resumed | Warned
+    | Exported | RunEnded
+)  # fmt: skip
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        RunStarted, PhaseStarted, ModelOpened, DataOpened, BaselineMeasured, SensitivityMeasured,
+        WorkEstimated, TrialStarted, BatchDone, EpochDone, TrialDone, Paused, Resumed, Warned,
+        Exported, RunEnded,
+    )
+}  # fmt: skip
+
+TRANSIENT = (BatchDone, Paused, Resumed, WorkEstimated)
+
+
+def dump_event(event: Event) -> bytes:
+    """One line of JSON without its newline; NaN becomes null."""
+    body = {f.name: getattr(event, f.name) for f in fields(event)}
+    return jsonio.dumps({"event": type(event).__name__, **body})
+
+
+def load_event(line: bytes | str) -> Event | None:
+    """The event of one line, or None for a kind that this version does not know.
+
+    Raises
+    ------
+    ValueError
+        Where the line is no event (msgspec's errors are ValueErrors).
+    """
+    data = jsonio.loads(line)
+    if not isinstance(data, dict) or "event" not in data:
+        raise ValueError("not an event")
+    kind = _KINDS.get(str(data.pop("event")))
+    if kind is None:
+        return None
+    event: Event = jsonio.from_plain(data, kind)
+    return event
