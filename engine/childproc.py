@@ -84,9 +84,7 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, **QUIET}
 
 
-def call(
-    target: str, payload: object, *, timeout_s: float, memory_bytes: int | None = None
-) -> Any:
+def call(target: str, payload: object, *, timeout_s: float, memory_bytes: int | None = None) -> Any:
     """Call ``target`` with ``payload`` in a fresh interpreter and return its JSON answer.
 
     Parameters

@@ -1,0 +1,270 @@
+"""The run folder: job, journal, checkpoints, result. The only reader and writer of its layout.
+
+The journal is appended and flushed to disk, one event a line; a torn last line is ignored. Other
+files are written beside their place and moved in whole. A lock keeps two engines out of one run.
+It knows nothing of Keras or of Qt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from engine import events as ev
+from engine import jsonio
+from engine.errors import UserError
+from engine.job import Job
+from engine.runstate import RunState, fold_all
+
+JOB = "job.json"
+JOURNAL = "journal.jsonl"
+RESULT = "result.json"
+MODEL = "model.keras"
+LOG = "log.txt"
+CHECKPOINTS = "checkpoints"
+EXPORTS = "exports"
+
+
+def default_base() -> Path:
+    """Where runs go by default: ``./secateur-runs``."""
+    return Path.cwd() / "secateur-runs"
+
+
+def new_run_path(model_name: str, base: Path | None = None) -> Path:
+    """A path not yet taken: ``BASE/DATE-NAME``, with ``-2``, ``-3`` ... where it is."""
+    base = default_base() if base is None else base
+    stamp = datetime.datetime.now().strftime("%Y-%m-%d")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(model_name).stem).strip("._") or "model"
+    path = base / f"{stamp}-{name}"
+    count = 1
+    while path.exists():
+        count += 1
+        path = base / f"{stamp}-{name}-{count}"
+    return path
+
+
+class RunFolder:
+    """One run on disk.
+
+    Parameters
+    ----------
+    path
+        The folder; it must exist (see :meth:`create`).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._journal: IO[bytes] | None = None
+        self._lock: IO[bytes] | None = None
+
+    @classmethod
+    def create(cls, path: Path, job: Job) -> RunFolder:
+        """Make a new run folder with its job.
+
+        Raises
+        ------
+        UserError
+            Where the folder exists and is not empty, or cannot be made.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            taken = any(path.iterdir())
+        except OSError as error:
+            raise UserError(
+                "run.unwritable",
+                f"The run folder cannot be made ({error.strerror}): {path}.",
+                "Choose another place with --out.",
+            ) from error
+        if taken:
+            raise UserError(
+                "out.exists",
+                f"The run folder is there already and not empty: {path}.",
+                "Choose another with --out, or go on with 'secateur resume'.",
+            )
+        folder = cls(path)
+        (folder.path / CHECKPOINTS).mkdir()
+        (folder.path / EXPORTS).mkdir()
+        jsonio.write_json(folder.path / JOB, job)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """A run folder that is there.
+
+        Raises
+        ------
+        UserError
+            Where it is none.
+        """
+        if not (path / JOB).is_file():
+            raise UserError(
+                "run.not_found",
+                f"This is no run folder, it has no {JOB}: {path}.",
+                "'secateur runs' lists the runs that are here.",
+            )
+        return cls(path)
+
+    def job(self) -> Job:
+        """The job of this run."""
+        try:
+            return jsonio.from_plain(jsonio.loads((self.path / JOB).read_bytes()), Job)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                "run.damaged",
+                f"The run's job cannot be read ({error}): {self.path / JOB}.",
+                "Start a new run.",
+            ) from error
+
+    def lock(self) -> None:
+        """Claim this run for this process until :meth:`close`.
+
+        Raises
+        ------
+        UserError
+            Where another process works on it.
+        """
+        file = (self.path / ".lock").open("ab")
+        try:
+            import fcntl
+        except ImportError:  # Windows: no advisory locks of this kind
+            self._lock = file
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            raise UserError(
+                "run.locked",
+                f"Another Secateur is working on this run: {self.path}.",
+                "Wait for it, or stop it first.",
+            ) from error
+        self._lock = file
+
+    def append(self, event: ev.Event) -> None:
+        """Append an event to the journal and flush it to disk; transient ones are left out."""
+        if isinstance(event, ev.TRANSIENT):
+            return
+        if self._journal is None:
+            self._mend_torn_line()
+            self._journal = (self.path / JOURNAL).open("ab")
+        self._journal.write(ev.dump_event(event) + b"\n")
+        self._journal.flush()
+        os.fsync(self._journal.fileno())
+
+    def events(self) -> Iterator[ev.Event]:
+        """The journal's events; a torn or unknown line is passed over."""
+        try:
+            data = (self.path / JOURNAL).read_bytes()
+        except FileNotFoundError:
+            return
+        for line in data.split(b"\n"):
+            if not line:
+                continue
+            with contextlib.suppress(ValueError):
+                event = ev.load_event(line)
+                if event is not None:
+                    yield event
+
+    def state(self) -> RunState:
+        """The run as its journal tells it."""
+        return fold_all(self.events())
+
+    def checkpoint_name(self, trial: int) -> str:
+        """Path of a trial's checkpoint, relative to the run folder."""
+        return f"{CHECKPOINTS}/trial-{trial:03d}.keras"
+
+    def result(self) -> dict[str, Any] | None:
+        """The content of ``result.json``, None without one."""
+        try:
+            data = jsonio.loads((self.path / RESULT).read_bytes())
+        except FileNotFoundError:
+            return None
+        return data if isinstance(data, dict) else None
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Write ``result.json`` whole."""
+        jsonio.write_json(self.path / RESULT, result)
+
+    def close(self) -> None:
+        """Let go of journal and lock."""
+        for file in (self._journal, self._lock):
+            if file is not None:
+                file.close()
+        self._journal = self._lock = None
+
+    def _mend_torn_line(self) -> None:
+        path = self.path / JOURNAL
+        if path.exists():
+            data = path.read_bytes()
+            if data and not data.endswith(b"\n"):
+                with path.open("ab") as file:
+                    file.write(b"\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One line of the list of runs; ``value`` is on the split that the run's status rests on."""
+
+    path: str
+    name: str
+    status: str
+    model: str
+    started_at: float | None
+    metric: str | None
+    baseline: float | None
+    value: float | None
+    params_before: int | None
+    nonzero_after: int | None
+
+
+def list_runs(base: Path | None = None) -> tuple[RunSummary, ...]:
+    """The runs below a folder, newest first; damaged ones are listed as such."""
+    base = default_base() if base is None else base
+    if not base.is_dir():
+        return ()
+    found = [_summary(p) for p in base.iterdir() if (p / JOB).is_file()]
+    return tuple(sorted(found, key=lambda s: s.started_at or 0.0, reverse=True))
+
+
+def _summary(path: Path) -> RunSummary:
+    folder = RunFolder(path)
+    state = folder.state()
+    try:
+        model = folder.job().model
+    except UserError:
+        model, state = "", RunState(status="failed")
+    best = state.best_trial
+    live = state.status in ("running", "paused")
+    return RunSummary(
+        path=str(path),
+        name=path.name,
+        status="interrupted" if live and not _is_locked(path) else state.status,
+        model=Path(model).name,
+        started_at=state.started_at,
+        metric=None if state.baseline is None else state.baseline.metric,
+        baseline=None if state.baseline is None else state.baseline.value,
+        value=None if best is None else best.value,
+        params_before=None if state.model is None else state.model.params,
+        nonzero_after=None if best is None or best.sizes is None else best.sizes.nonzero,
+    )
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        with (path / ".lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
