@@ -208,6 +208,45 @@ class TrialDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ControlMeasured:
+    """A model that stands beside the result: ``dense_fine_tuned`` or ``dense_int8``.
+
+    ``report`` is read in the same single reading as the final model's.
+    """
+
+    name: str
+    search: float | None
+    report: float | None
+    epochs: int
+    sizes: Sizes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportMeasured:
+    """The one reading of the report split, for the model that the run ends with.
+
+    ``drop`` is baseline minus final (sign turned where lower is better), paired on the same
+    samples. ``trial`` None means that the baseline itself is what the run ends with.
+    ``samples_needed`` is how many report samples would confirm this drop, None where they do.
+    """
+
+    trial: int | None
+    samples: int
+    baseline: float
+    baseline_interval: tuple[float, float]
+    final: float
+    final_interval: tuple[float, float]
+    drop: float
+    drop_interval: tuple[float, float]
+    level: float
+    method: str
+    floor: float
+    met: bool
+    confirmed: bool
+    samples_needed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Paused:
     """The engine holds, within a batch of being asked."""
 
@@ -245,7 +284,7 @@ class RunEnded:
 
 Event: TypeAlias = (
     RunStarted | PhaseStarted | ModelOpened | DataOpened | BaselineMeasured | SensitivityMeasured
-    | WorkEstimated | TrialStarted | BatchDone | EpochDone | TrialDone | Paused | Resumed | Warned
+    | WorkEstimated | TrialStarted | BatchDone | EpochDone | TrialDone | ControlMeasured | ReportMeasured | Paused | Resumed | Warned
     | Exported | RunEnded
 )  # fmt: skip
 
@@ -253,7 +292,8 @@ _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         RunStarted, PhaseStarted, ModelOpened, DataOpened, BaselineMeasured, SensitivityMeasured,
-        WorkEstimated, TrialStarted, BatchDone, EpochDone, TrialDone, Paused, Resumed, Warned,
+        WorkEstimated, TrialStarted, BatchDone, EpochDone, TrialDone,
+        ControlMeasured, ReportMeasured, Paused, Resumed, Warned,
         Exported, RunEnded,
     )
 }  # fmt: skip

@@ -48,6 +48,8 @@ class RunState:
     best: int | None = None
     work: ev.WorkEstimated | None = None
     warnings: tuple[ev.Warned, ...] = ()
+    controls: tuple[ev.ControlMeasured, ...] = ()
+    report: ev.ReportMeasured | None = None
     exports: tuple[ev.Exported, ...] = ()
     error: ErrorInfo | None = None
     ended: ev.RunEnded | None = None
@@ -117,6 +119,10 @@ def fold(state: RunState, event: ev.Event) -> RunState:
             others = tuple(t for t in state.trials if t.trial != event.trial)
             best = event.trial if event.best else state.best
             return replace(state, trials=(*others, event), running=None, best=best)
+        case ev.ControlMeasured():
+            return replace(state, controls=(*state.controls, event))
+        case ev.ReportMeasured():
+            return replace(state, report=event)
         case ev.Paused():
             return replace(state, status="paused") if state.live else state
         case ev.Resumed():

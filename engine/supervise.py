@@ -19,7 +19,7 @@ from engine import events as ev
 from engine import jsonio
 from engine.childproc import ProcessOutcome, child_environment, outcome_of, python_command
 from engine.errors import ErrorInfo
-from engine.runs import LOG
+from engine.runs import LOG, RunFolder
 
 Command = Literal["pause", "resume", "stop"]
 STOP_GRACE_S = 2.0
@@ -89,7 +89,12 @@ class EngineProcess:
             yield event
         outcome = self._wait()
         if not ended:
-            yield self._end_event(outcome)
+            event = self._end_event(outcome)
+            folder = RunFolder(self.run)
+            with contextlib.suppress(OSError):  # a full or read-only disk must not hide the end
+                folder.append(event)
+            folder.close()
+            yield event
 
     def send(self, command: Command) -> None:
         """Ask the engine to pause, go on or stop; a stop is enforced after the grace time."""
@@ -144,7 +149,7 @@ class EngineProcess:
                 code="engine.died",
                 message=f"The engine process {outcome.describe()}; what was accepted is kept in"
                 f" the run folder: {self.run}.",
-                hint="'secateur resume' goes on from there; log.txt in that folder has the details.",
+                hint="'secateur resume' goes on from there; log.txt there has the details.",
                 log=LOG,
             ),
         )
