@@ -47,6 +47,16 @@ class LayerState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Milliseconds of one sample at batch 1, over ``runs`` timed runs on ``threads`` threads."""
+
+    median: float
+    p90: float
+    runs: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
     """Size of a model: counts, multiply-adds a sample, and bytes (None: not measured)."""
 
@@ -59,6 +69,7 @@ class Sizes:
     tflite_gzip_bytes: int | None = None
     tflite_int8_bytes: int | None = None
     tflite_int8_gzip_bytes: int | None = None
+    latency_ms: Latency | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +108,7 @@ class ModelOpened:
     macs: int | None
     layers: tuple[LayerState, ...]
     warnings: tuple[str, ...] = ()
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +125,7 @@ class DataOpened:
     preprocess_values: dict[str, float] = field(default_factory=dict)
     seen: str = "unknown"
     notes: tuple[str, ...] = ()
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,18 +287,17 @@ class Exported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
-    """The one terminal event. ``result`` is the content of ``result.json`` where there is one."""
+    """The one terminal event; ``seconds`` is the time that the engine worked, over all resumes."""
 
     outcome: Literal["met", "not_met", "stopped", "failed"]
-    best_trial: int | None = None
     error: ErrorInfo | None = None
-    result: dict[str, Any] | None = None
+    seconds: float | None = None
 
 
 Event: TypeAlias = (
     RunStarted | PhaseStarted | ModelOpened | DataOpened | BaselineMeasured | SensitivityMeasured
-    | WorkEstimated | TrialStarted | BatchDone | EpochDone | TrialDone | ControlMeasured | ReportMeasured | Paused | Resumed | Warned
-    | Exported | RunEnded
+    | WorkEstimated | TrialStarted | BatchDone | EpochDone | TrialDone | ControlMeasured
+    | ReportMeasured | Paused | Resumed | Warned | Exported | RunEnded
 )  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {

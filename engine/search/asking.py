@@ -1,0 +1,76 @@
+"""Ask and tell: the one shape that every search strategy has.
+
+A strategy is a generator that yields :class:`Ask` and is sent a :class:`Told` for each. It decides
+and does nothing else: no clock, no files, no Keras. So thousands of cases run in seconds with a
+fake trainer, and a run resumes by telling a fresh strategy what the journal holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from engine.events import Step, Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A trial that a strategy wants.
+
+    ``keep`` is the share of all removable channels to keep, ``sparsity`` the share of prunable
+    weights to be zero; both of the whole model, 0..1. ``parent`` is the trial whose weights it
+    starts from, None for the baseline. ``gamma_l1`` is network slimming's lambda, 0 without it.
+    ``l1_phase`` marks the phase that only prepares a cut and is never accepted.
+    """
+
+    kind: Literal["probe", "fine_tune"]
+    step: Step
+    keep: float
+    sparsity: float = 0.0
+    parent: int | None = None
+    gamma_l1: float = 0.0
+    why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What came of an :class:`Ask`.
+
+    ``margin`` is how far the value lies above floor plus guard, in the metric's unit and turned
+    so that positive is good; ``drop`` how far below the target. ``keep`` and ``sparsity`` are what
+    was reached; ``objective`` is what the goal minimises. A failed trial has no value.
+    """
+
+    trial: int
+    keep: float
+    sparsity: float
+    value: float | None
+    drop: float | None
+    margin: float | None
+    passed: bool
+    objective: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a strategy may spend and what it starts from.
+
+    ``fine_tunes`` is the most it may ask for; ``smallest_keep`` the share of channels that the
+    per-group floors leave; ``objective`` that of the baseline; ``has_channels``/``has_weights``
+    whether there is anything of the kind to remove; ``has_gamma`` whether an L1 phase on gamma
+    would have something to act on; ``l1_phase`` whether one was asked for.
+    """
+
+    fine_tunes: int
+    tolerance: float
+    smallest_keep: float = 0.02
+    objective: float = float("inf")
+    has_channels: bool = True
+    has_weights: bool = True
+    has_gamma: bool = True
+    l1_phase: bool = False
+
+
+Asking: TypeAlias = Generator[Ask, Told, None]
+"""A strategy at work."""

@@ -1,0 +1,62 @@
+"""Whether a candidate may be accepted: a pure judgement over measured numbers.
+
+Owns floor, guard band and target. The guard keeps the report split's figure above the floor too:
+a value on a few thousand search samples is one draw, and the search picks among several.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.events import Why
+
+GUARD_SE = 1.0
+"""Guard band in standard errors of the comparison on the search split."""
+
+GUARD_SHARE = 0.4
+"""The guard never eats more than this share of the tolerance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What has to be kept. ``sign`` is +1 where higher is better, -1 where lower is."""
+
+    value: float
+    tolerance: float
+    given: bool
+    sign: int = 1
+
+    @property
+    def floor(self) -> float:
+        """The worst value that is still good enough."""
+        return self.value - self.sign * self.tolerance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A verdict with the numbers behind it; ``margin`` above 0 means accepted."""
+
+    passed: bool
+    margin: float
+    drop: float
+    why: Why
+
+
+def judge(value: float, target: Target, standard_error: float) -> Judgement:
+    """Judge a fine-tuned candidate on the search split.
+
+    Parameters
+    ----------
+    value
+        The candidate's metric.
+    standard_error
+        Of its difference to the baseline on the same samples (target from the baseline), or of
+        the value itself (target given); in the metric's unit.
+    """
+    guard = min(GUARD_SE * max(standard_error, 0.0), GUARD_SHARE * target.tolerance)
+    over_floor = target.sign * (value - target.floor)
+    margin = over_floor - guard
+    drop = target.sign * (target.value - value)
+    code = "accepted" if margin >= 0 else "inside_guard" if over_floor >= 0 else "below_floor"
+    why = Why(code=code, numbers={"value": value, "floor": target.floor, "guard": guard})
+    return Judgement(passed=margin >= 0, margin=margin, drop=drop, why=why)
