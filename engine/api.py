@@ -1,0 +1,220 @@
+"""The documented entries behind the commands: inspect, slim, evaluate, prune, export.
+
+Each returns the plain data that the command prints with ``--json``. Importing this module is
+light; what needs Keras runs in a process of its own, so that neither a damaged file nor a library
+that aborts can take the caller down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine import jsonio, runs
+from engine.errors import EngineFailure, UserError
+from engine.events import Event
+from engine.job import Job
+from engine.runstate import RunState, fold
+
+if TYPE_CHECKING:
+    from engine.supervise import EngineProcess
+
+TASK_TIMEOUT_S = 3600.0
+
+
+def inspect(model: str | Path, *, input_shape: Sequence[int] | None = None) -> dict[str, Any]:
+    """Layers, channel groups, params, MACs and zeros of a model file, without running anything.
+
+    Parameters
+    ----------
+    input_shape
+        Without the batch axis; for a model that leaves sizes open.
+
+    Raises
+    ------
+    UserError
+        Where the file cannot be opened.
+    """
+    from engine.inspection import inspect_model
+
+    return inspect_model(
+        Path(model), input_shape=None if input_shape is None else tuple(input_shape)
+    )
+
+
+def slim(
+    model: str | Path,
+    out: str | Path,
+    *,
+    keep: float,
+    criterion: str = "auto",
+    round_to: int = 1,
+    seed: int = 0,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Cut every removable group to ``keep`` of its channels, without data or training.
+
+    Raises
+    ------
+    UserError
+        Where the file cannot be opened, ``keep`` is no share, or ``out`` exists.
+    """
+    check_free(Path(out), force=force)
+    return _task(
+        "engine.tasks:slim",
+        model=str(model), out=str(out), keep=keep, criterion=criterion, round_to=round_to,
+        seed=seed,
+    )  # fmt: skip
+
+
+def evaluate(
+    model: str | Path,
+    data: str | Path,
+    *,
+    split: str = "all",
+    test: str | None = None,
+    metric: str | None = None,
+    preprocess: str = "auto",
+    seen: str = "unknown",
+) -> dict[str, Any]:
+    """The metric of a model on a split (``search``, ``report``, or ``all``: both together).
+
+    Raises
+    ------
+    UserError
+        Where model or data cannot be read or do not fit each other.
+    """
+    return _task(
+        "engine.tasks:evaluate",
+        model=str(model), data=str(data), split=split, test=test, metric=metric,
+        preprocess=preprocess, seen=seen,
+    )  # fmt: skip
+
+
+def prune(
+    job: Job,
+    out: str | Path | None = None,
+    *,
+    on_event: Callable[[Event, RunState], None] | None = None,
+    on_start: Callable[[EngineProcess], None] | None = None,
+) -> dict[str, Any]:
+    """Search the smallest model that keeps the metric; the content of ``result.json``.
+
+    Parameters
+    ----------
+    out
+        The run folder to make; by default ``./secateur-runs/DATE-NAME``.
+    on_event
+        Called with each event and the state after it.
+    on_start
+        Called with the engine process, to pause or stop it from another thread.
+
+    Raises
+    ------
+    UserError
+        Bad input. Nothing is left behind where the search had not begun.
+    EngineFailure
+        Where the engine died or a promise check failed.
+    """
+    folder = runs.RunFolder.create(runs.new_run_path(job.model) if out is None else Path(out), job)
+    return follow(folder, on_event=on_event, on_start=on_start)
+
+
+def resume(
+    run: str | Path,
+    *,
+    on_event: Callable[[Event, RunState], None] | None = None,
+    on_start: Callable[[EngineProcess], None] | None = None,
+) -> dict[str, Any]:
+    """Go on with a run that was stopped or died; as :func:`prune`."""
+    return follow(runs.RunFolder.open(Path(run)), on_event=on_event, on_start=on_start)
+
+
+def follow(
+    folder: runs.RunFolder,
+    *,
+    on_event: Callable[[Event, RunState], None] | None = None,
+    on_start: Callable[[EngineProcess], None] | None = None,
+) -> dict[str, Any]:
+    """Run the engine on a run folder to its end and return its result."""
+    from engine.supervise import EngineProcess
+
+    process = EngineProcess(folder.path)
+    process.start()
+    state = folder.state()
+    try:
+        if on_start is not None:
+            on_start(process)
+        for event in process.events():
+            state = fold(state, event)
+            if on_event is not None:
+                on_event(event, state)
+    finally:
+        process.close()
+    if state.error is not None:
+        raise state.error.to_exception()
+    result = folder.result()
+    if result is None:
+        raise EngineFailure(
+            "result.missing", f"The run ended without a result: {folder.path}.", "See its log.txt."
+        )
+    return {"run": str(folder.path), **result}
+
+
+def export(
+    source: str | Path,
+    to: str,
+    out: str | Path,
+    *,
+    quantize: str = "none",
+    sparse: bool = False,
+    data: str | Path | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Save a model, or the model that a run ended with, in a format that was checked.
+
+    Raises
+    ------
+    UserError
+        Bad input, an unsafe combination, or ``out`` exists.
+    EngineFailure
+        Where the check failed; nothing is left at ``out``.
+    """
+    check_free(Path(out), force=force)
+    return _task(
+        "engine.tasks:export",
+        source=str(source), to=to, out=str(out), quantize=quantize, sparse=sparse,
+        data=None if data is None else str(data), force=force,
+    )  # fmt: skip
+
+
+def check_free(out: Path, *, force: bool) -> None:
+    """Refuse to write over what exists, or where nothing can be written.
+
+    Raises
+    ------
+    UserError
+        Where ``out`` exists without ``force``, or its folder does not.
+    """
+    if out.exists() and not force:
+        raise UserError(
+            "out.exists",
+            f"The output is there already: {out}.",
+            "Choose another name, or add --force to replace it.",
+        )
+    if not out.absolute().parent.is_dir():
+        raise UserError(
+            "out.no_folder",
+            f"The folder to write into does not exist: {out.absolute().parent}.",
+            "Make it first, or choose another.",
+        )
+
+
+def _task(target: str, **arguments: Any) -> dict[str, Any]:
+    from engine.childproc import call
+
+    answer = call(target, jsonio.to_plain(arguments), timeout_s=TASK_TIMEOUT_S)
+    if not isinstance(answer, dict):
+        raise EngineFailure("task.answer", f"The engine gave no answer: {target}.")
+    return answer

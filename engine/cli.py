@@ -1,0 +1,205 @@
+"""The ``secateur`` command: what the words on the command line mean.
+
+Owns arguments, exit codes and what goes to stdout; :mod:`engine.api` does the work. Window and
+engine process are started by name, never by an import. With ``--json`` stdout holds one JSON object
+and nothing else, whatever the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn, get_args
+
+from engine import __version__, jsonio
+from engine.errors import EXIT_DONE, EXIT_FAILED, SecateurError, UserError
+from engine.job import Minimise, Quantize, Seen, Strategy
+
+COMMANDS = ("inspect", "slim", "evaluate", "prune", "export", "resume", "runs", "demo")
+FUNCTIONS = {"runs": "list_runs"}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reports wrong usage as one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage."""
+        raise UserError("usage", f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the console script; exits with the code that the README lists."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or (words[0] not in COMMANDS and not words[0].startswith("-")):
+        sys.exit(open_window(words))
+    sys.exit(run(words))
+
+
+def open_window(words: list[str]) -> int:
+    """Open the window, on a model where one is named."""
+    code = importlib.import_module("gui.app").main(words)
+    return int(code)
+
+
+def run(words: list[str]) -> int:
+    """Run one command; the exit code."""
+    as_json = "--json" in words
+    try:
+        options = build_parser().parse_args(words)
+        commands = importlib.import_module("engine.commands")
+        code: int = getattr(commands, FUNCTIONS.get(options.command, options.command))(options)
+        return code
+    except SecateurError as error:
+        sys.stderr.write(f"secateur: {error}\n")
+        if as_json:
+            info = error.info()
+            body = {"code": info.code, "message": info.message, "hint": info.hint, "log": info.log}
+            write_json({"error": body})
+        return error.exit_code
+    except BrokenPipeError:
+        return EXIT_DONE
+    except KeyboardInterrupt:
+        sys.stderr.write("secateur: Interrupted.\n")
+        return EXIT_FAILED
+
+
+def write_json(value: dict[str, Any]) -> None:
+    """One JSON object on stdout."""
+    sys.stdout.write(jsonio.dumps(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def share(text: str) -> float:
+    """A number in 0..1."""
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(text)
+    return value
+
+
+def seconds(text: str) -> float:
+    """A duration: ``90``, ``90s``, ``50m``, ``1.5h``."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    unit = units.get(text[-1:], 0.0)
+    value = float(text[:-1]) * unit if unit else float(text)
+    if value <= 0:
+        raise ValueError(text)
+    return value
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """Sizes of axes: ``224,224,3``."""
+    return tuple(positive(part) for part in text.replace("x", ",").split(","))
+
+
+def build_parser() -> Parser:
+    """The parser of all commands."""
+    parser = Parser(
+        prog="secateur",
+        description="Prune a trained Keras CNN to an accuracy target. Without a command, or with a"
+        " model alone, the window opens.",
+    )
+    parser.add_argument("--version", action="version", version=f"secateur {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    _add_inspect(commands)
+    _add_slim(commands)
+    _add_evaluate(commands)
+    _add_prune(commands)
+    _add_export(commands)
+    resume = _command(commands, "resume", "go on with a run that was stopped or that died")
+    resume.add_argument("run", metavar="RUN", help="the run folder")
+    listing = _command(commands, "runs", "list the runs below a folder")
+    listing.add_argument("--base", help="the folder (default: ./secateur-runs)")
+    listing.add_argument("--csv", action="store_true", help="as comma-separated values")
+    demo = _command(commands, "demo", "the main job on built-in digits, in under three minutes")
+    demo.add_argument("--out", metavar="RUN", help="the run folder to make")
+    return parser
+
+
+def _command(commands: Any, name: str, help_: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=help_, description=f"{help_[:1].upper()}{help_[1:]}."
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser
+
+
+def _add_inspect(commands: Any) -> None:
+    parser = _command(commands, "inspect", "read a model's layers and groups without running it")
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("--input-shape", type=sizes, help="for open sizes, such as 224,224,3")
+
+
+def _add_slim(commands: Any) -> None:
+    parser = _command(commands, "slim", "cut every removable group once, without data")
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("--keep", type=share, required=True, help="share of channels to keep, 0..1")
+    parser.add_argument("-o", "--out", required=True, help="the .keras file to write")
+    parser.add_argument("--round", type=positive, default=1, dest="round_to", metavar="N",
+                        help="round widths to multiples of N")  # fmt: skip
+    parser.add_argument("--criterion", default="auto", help="what ranks the channels")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--force", action="store_true", help="replace the output")
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", required=True, help="'digits', an .npz file or a class folder")
+    parser.add_argument("--test", help="a second source, for search and report")
+    parser.add_argument("--metric", help="default: from model and labels")
+    parser.add_argument("--preprocess", default="auto", help="auto, none, 0-1, -1-1, ...")
+    parser.add_argument("--seen", choices=get_args(Seen), default="unknown",
+                        help="whether the model was trained on these images")  # fmt: skip
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = _command(commands, "evaluate", "measure a model on a split")
+    parser.add_argument("model", metavar="MODEL")
+    _add_data(parser)
+    parser.add_argument("--split", choices=("search", "report", "all"), default="all")
+
+
+def _add_prune(commands: Any) -> None:
+    parser = _command(commands, "prune", "search the smallest model that keeps the metric")
+    parser.add_argument("model", metavar="MODEL")
+    _add_data(parser)
+    parser.add_argument("--target", type=float, help="value to keep (default: the baseline's)")
+    parser.add_argument("--tolerance", type=float, default=0.01,
+                        help="how far below the target it may end, 0.01 is one point")  # fmt: skip
+    parser.add_argument("--minimise", choices=get_args(Minimise), default="size")
+    parser.add_argument("--strategy", choices=get_args(Strategy), default="heuristic")
+    parser.add_argument("--criterion", default="auto")
+    parser.add_argument("--quantize", choices=get_args(Quantize), default="none")
+    parser.add_argument("--epochs", type=positive, help="of each fine-tune")
+    parser.add_argument("--max-trials", type=positive, help="most fine-tunes")
+    parser.add_argument("--time", type=seconds, help="most time, such as 50m")
+    parser.add_argument("--l1-epochs", type=int, default=0,
+                        help="epochs of an L1 phase on BN gamma before the first cut")  # fmt: skip
+    parser.add_argument("--batch-size", type=positive)
+    parser.add_argument("--round", type=positive, default=1, dest="round_to", metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", metavar="RUN", help="the run folder to make")
+
+
+def _add_export(commands: Any) -> None:
+    parser = _command(commands, "export", "save a model or a run's model in a checked file")
+    parser.add_argument("source", metavar="MODEL_OR_RUN")
+    parser.add_argument("--to", required=True, choices=("tflite", "savedmodel", "keras", "h5"))
+    parser.add_argument("-o", "--out", required=True)
+    parser.add_argument("--quantize", choices=get_args(Quantize), default="none")
+    parser.add_argument("--sparse", action="store_true", help="encode zeros in the TFLite file")
+    parser.add_argument("--data", help="labelled data for calibration and checks")
+    parser.add_argument("--force", action="store_true", help="replace the output")
+
+
+if __name__ == "__main__":
+    main()

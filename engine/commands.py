@@ -1,0 +1,285 @@
+"""One function a command: from parsed arguments to an exit code.
+
+Owns what is printed for people and for ``--json``; :mod:`engine.api` does the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from engine import api, jsonio, runs
+from engine.cli import write_json
+from engine.errors import EXIT_DONE, EXIT_NOT_MET, EXIT_STOPPED
+from engine.job import Budget, DataSpec, Goal, Job
+from engine.terminal import SearchView, duration, percent, size
+
+if TYPE_CHECKING:
+    from engine.supervise import EngineProcess
+
+DEMO_TOLERANCE = 0.02
+EXIT_OF_STATUS = {"met": EXIT_DONE, "not_met": EXIT_NOT_MET, "stopped": EXIT_STOPPED}
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """``secateur inspect``."""
+    answer = api.inspect(options.model, input_shape=options.input_shape)
+    if options.json:
+        write_json(answer)
+        return EXIT_DONE
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("layer", "class", "output", "params", "MACs", "zeros", "group", "why not"):
+        right = name in ("params", "MACs", "zeros")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in answer["layers"]:
+        table.add_row(
+            row["name"], row["class"], _shape(row["output_shape"]), f"{row['params']:,}",
+            "-" if row["macs"] is None else f"{row['macs']:,}",
+            "-" if row["zeros"] is None else f"{row['zeros']:,}",
+            row["group"] or "", row["reason"] or "",
+        )  # fmt: skip
+    console = Console()
+    console.print(table)
+    macs = "unknown" if answer["macs"] is None else f"{answer['macs']:,}"
+    console.print(f"{answer['params']:,} parameters, {macs} MACs a sample", highlight=False)
+    for warning in answer["warnings"]:
+        console.print(f"note: {warning}", highlight=False)
+    return EXIT_DONE
+
+
+def slim(options: argparse.Namespace) -> int:
+    """``secateur slim``."""
+    answer = api.slim(
+        options.model, options.out, keep=options.keep, criterion=options.criterion,
+        round_to=options.round_to, seed=options.seed, force=options.force,
+    )  # fmt: skip
+    if options.json:
+        write_json(answer)
+        return EXIT_DONE
+    _say(
+        f"{answer['params_before']:,} -> {answer['params_after']:,} parameters,"
+        f" {answer['macs_before']:,} -> {answer['macs_after']:,} MACs;"
+        f" {answer['groups_cut']} groups cut, {answer['pinned']} pinned;"
+        f" equal to its reference within {answer['rel_diff']:.1e} of the output's deviation."
+    )
+    _say(f"Saved {options.out}. Its accuracy was not measured.")
+    return EXIT_DONE
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """``secateur evaluate``."""
+    answer = api.evaluate(
+        options.model, options.data, split=options.split, test=options.test,
+        metric=options.metric, preprocess=options.preprocess, seen=options.seen,
+    )  # fmt: skip
+    if options.json:
+        write_json(answer)
+        return EXIT_DONE
+    low, high = answer["interval"]
+    _say(
+        f"{answer['metric']} {percent(answer['value'])} (95 %: {percent(low)} to {percent(high)})"
+        f" on {answer['samples']:,} samples; preprocessing {answer['preprocess']}."
+    )
+    for note in answer["notes"]:
+        _say(f"note: {note}")
+    if answer["seen"] != "no":
+        _say("note: these may be images the model was trained on.")
+    return EXIT_DONE
+
+
+def prune(options: argparse.Namespace) -> int:
+    """``secateur prune``."""
+    job = Job(
+        model=str(Path(options.model).absolute()),
+        data=DataSpec(
+            source=_absolute(options.data), test=None if options.test is None else
+            _absolute(options.test), preprocess=options.preprocess, seen=options.seen,
+        ),
+        goal=Goal(metric=options.metric, target=options.target, tolerance=options.tolerance,
+                  minimise=options.minimise),
+        budget=Budget(epochs=options.epochs, max_trials=options.max_trials, time_s=options.time),
+        strategy=options.strategy, criterion=options.criterion, quantize=options.quantize,
+        round_to=options.round_to, l1_epochs=options.l1_epochs, batch_size=options.batch_size,
+        seed=options.seed,
+    )  # fmt: skip
+    return _search(options, job, options.out)
+
+
+def demo(options: argparse.Namespace) -> int:
+    """``secateur demo``."""
+    from engine.data.sample import sample_model_path
+
+    job = Job(
+        model=str(sample_model_path()),
+        data=DataSpec(source="digits", seen="no"),
+        goal=Goal(tolerance=DEMO_TOLERANCE),
+    )
+    if not options.json:
+        _say(
+            "The main job on scikit-learn's handwritten digits with the sample model. Its report"
+            " split holds some hundreds of images, which cannot carry a tolerance below about"
+            f" {100 * DEMO_TOLERANCE:.0f} points."
+        )
+    return _search(options, job, options.out)
+
+
+def resume(options: argparse.Namespace) -> int:
+    """``secateur resume``."""
+    with SearchView(Console(stderr=True)) as view, _interruptible() as on_start:
+        result = api.resume(options.run, on_event=view, on_start=on_start)
+    return _finish(options, result)
+
+
+def export(options: argparse.Namespace) -> int:
+    """``secateur export``."""
+    answer = api.export(
+        options.source, options.to, options.out, quantize=options.quantize,
+        sparse=options.sparse, data=options.data, force=options.force,
+    )  # fmt: skip
+    if options.json:
+        write_json(answer)
+        return EXIT_DONE
+    checks = answer["checks"]
+    agreement = checks["agreement"]
+    _say(
+        f"Saved {answer['path']}: {size(answer['bytes'])}, {size(answer['gzip_bytes'])} as gzip."
+        f" Re-opened in a fresh process, largest difference {checks['max_abs_diff']:.1e}"
+        + ("." if agreement is None else f", same answer on {percent(agreement)} of the samples.")
+    )
+    return EXIT_DONE
+
+
+def list_runs(options: argparse.Namespace) -> int:
+    """``secateur runs``."""
+    found = runs.list_runs(None if options.base is None else Path(options.base))
+    rows = [jsonio.to_plain(row) for row in found]
+    if options.json:
+        write_json({"schema": 1, "runs": rows})
+    elif options.csv:
+        fields = list(rows[0]) if rows else [f for f in runs.RunSummary.__dataclass_fields__]
+        writer = csv.DictWriter(sys.stdout, fieldnames=fields)
+        writer.writeheader()
+        writer.writerows(rows)
+    elif not rows:
+        _say("No runs here yet.")
+    else:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for name in ("run", "model", "status", "before", "after", "nonzero"):
+            table.add_column(name)
+        for row in found:
+            table.add_row(
+                row.name, row.model, row.status.replace("_", " "), percent(row.baseline),
+                percent(row.value), "-" if row.nonzero_after is None else f"{row.nonzero_after:,}",
+            )  # fmt: skip
+        Console().print(table)
+    return EXIT_DONE
+
+
+def _search(options: argparse.Namespace, job: Job, out: str | None) -> int:
+    with SearchView(Console(stderr=True)) as view, _interruptible() as on_start:
+        result = api.prune(job, out, on_event=view, on_start=on_start)
+    return _finish(options, result)
+
+
+def _finish(options: argparse.Namespace, result: dict[str, Any]) -> int:
+    code = EXIT_OF_STATUS[result["status"]]
+    if options.json:
+        write_json(result)
+        return code
+    before, after = result["baseline"], result["final"]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("", "before", "after", ""):
+        table.add_column(name, justify="right" if name else "left")
+    for name, key in (("parameters", "params"), ("nonzero", "nonzero"), ("MACs", "macs")):
+        table.add_row(
+            name, _count(before[key]), _count(after[key]), _times(before[key], after[key])
+        )
+    for name, key in (("TFLite file", "tflite"), ("as gzip", "tflite_gzip")):
+        old, new = before["bytes"][key], after["bytes"][key]
+        table.add_row(name, size(old), size(new), _times(old, new))
+    table.add_row("search split", percent(before["search"]), percent(after["search"]), "")
+    table.add_row("report split", percent(before["report"]), percent(after["report"]), "")
+    console = Console()
+    console.print(table)
+    for line in _closing(result):
+        console.print(line, highlight=False)
+    return code
+
+
+def _closing(result: dict[str, Any]) -> Iterator[str]:
+    metric, floor = result["metric"], percent(result["floor"])
+    if result["status"] == "met":
+        yield f"Met: {metric} on the report split is at or above {floor}."
+    elif result["status"] == "not_met":
+        yield f"Not met: no model holds {metric} at {floor}; the nearest is kept."
+    else:
+        yield "Stopped: the best so far is kept; 'secateur resume' goes on."
+    if result["status"] == "met" and not result["confirmed"]:
+        needed = result["samples_needed"]
+        more = "" if needed is None else f" About {needed:,} report samples would do."
+        yield f"The one-sided 95 % bound does not confirm it yet.{more}"
+    cost = result["cost"]
+    yield (
+        f"Cost: {cost['fine_tunes']} fine-tunes, {cost['epochs']} epochs, {cost['probes']} probes,"
+        f" {duration(cost['seconds'])}."
+    )
+    for saved in result["exports"]:
+        yield f"Checked file: {saved['path']} ({size(saved['bytes'])})"
+    yield f"Run folder: {result['run']}"
+
+
+@contextmanager
+def _interruptible() -> Iterator[Any]:
+    """Turn the first Ctrl+C into a stop that keeps the best, a second one into the end."""
+    held: list[EngineProcess] = []
+    asked = 0
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked += 1
+        for process in held:
+            if asked == 1:
+                sys.stderr.write("\nStopping, the best so far is kept. Ctrl+C again ends it now.\n")
+                process.send("stop")
+            else:
+                process.kill()
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield held.append
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _absolute(source: str) -> str:
+    return source if source == "digits" else str(Path(source).absolute())
+
+
+def _say(text: str) -> None:
+    Console(soft_wrap=True).print(text, highlight=False)
+
+
+def _shape(shape: Any) -> str:
+    if shape is None:
+        return "unknown"
+    if shape and isinstance(shape[0], list):
+        return " ".join(_shape(s) for s in shape)
+    return "x".join("?" if n is None else str(n) for n in shape)
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _times(before: float | None, after: float | None) -> str:
+    return "" if not before or not after else f"{before / after:.1f}x smaller"

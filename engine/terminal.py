@@ -1,0 +1,170 @@
+"""What the command line shows of a search, on stderr: a progress bar and a line for each decision.
+
+Owns the words for the terminal; rich draws. It reads :class:`engine.runstate.RunState` only.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from engine import events as ev
+from engine.runstate import RunState
+
+PHASES = {
+    "opening": "Opening the model",
+    "data": "Reading the data",
+    "baseline": "Measuring the baseline",
+    "sensitivity": "Probing the groups",
+    "channels": "Removing channels",
+    "weights": "Zeroing weights",
+    "trade_off": "Trading channels against weights",
+    "quantize": "Checking after quantisation",
+    "controls": "Measuring the controls",
+    "report": "Reading the report split",
+    "export": "Exporting and checking",
+}
+
+VERDICTS = {
+    "accepted": "accepted",
+    "below_floor": "below the floor",
+    "inside_guard": "too close to the floor",
+    "probe_only": "probe",
+    "failed": "failed",
+    "stopped": "stopped",
+    "prepared": "prepared",
+}
+
+
+def percent(value: float | None) -> str:
+    """A share as percent with two decimals, or a dash."""
+    return "-" if value is None else f"{100 * value:.2f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them: ``45 s``, ``3 min 20 s``, ``1 h 05 min``."""
+    if seconds is None:
+        return "-"
+    whole = round(seconds)
+    if whole < 90:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(bytes_: float | None) -> str:
+    """Bytes as KB or MB (1000 each), or a dash."""
+    if bytes_ is None:
+        return "-"
+    return f"{bytes_ / 1000:.1f} KB" if bytes_ < 1e6 else f"{bytes_ / 1e6:.2f} MB"
+
+
+class SearchView:
+    """Follows a search on the terminal; a context manager, called with each event."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> SearchView:
+        self._progress.start()
+        self._task = self._progress.add_task("Starting the engine", total=None, note="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: ev.Event, state: RunState) -> None:
+        """Show one event."""
+        match event:
+            case ev.PhaseStarted():
+                self._update(PHASES.get(event.phase, event.phase), note=_left(state))
+            case ev.BatchDone():
+                self._batch(event, state)
+            case ev.TrialStarted() if event.kind == "fine_tune":
+                self._update(f"Fine-tune {event.trial}", total=None, note=_left(state))
+            case ev.Warned():
+                self._line(f"[yellow]note[/] {event.message}")
+            case ev.Paused() | ev.Resumed():
+                self._line("paused" if isinstance(event, ev.Paused) else "going on")
+            case _:
+                line = _sentence(event, state)
+                if line:
+                    self._line(line)
+
+    def _batch(self, event: ev.BatchDone, state: RunState) -> None:
+        running = state.running
+        if running is not None:
+            name = f"Fine-tune {event.trial}: keep {percent(running.started.keep)}"
+            self._update(name, completed=event.step, total=event.steps, note=_left(state))
+
+    def _update(
+        self, text: str, *, note: str, completed: int | None = None, total: int | None = None
+    ) -> None:
+        if self._task is not None:
+            self._progress.update(
+                self._task, description=text, note=note, completed=completed, total=total
+            )
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+
+def _left(state: RunState) -> str:
+    work = state.work
+    return "" if work is None else f"at most {duration(work.seconds_left)} left"
+
+
+def _sentence(event: ev.Event, state: RunState) -> str | None:
+    """A line for the events that are worth one."""
+    match event:
+        case ev.ModelOpened():
+            groups = len({r.group for r in event.layers if r.group and r.prunable})
+            return f"model     {event.name}: {event.params:,} parameters, {groups} removable groups"
+        case ev.DataOpened():
+            counts = f"{event.train:,} train, {event.search:,} search, {event.report:,} report"
+            return f"data      {event.source}: {counts} samples; preprocessing {event.preprocess}"
+        case ev.BaselineMeasured():
+            low, high = event.interval
+            return (
+                f"baseline  {event.metric} {percent(event.value)} on the search split"
+                f" (95 %: {percent(low)} to {percent(high)}), floor {percent(event.floor)}"
+            )
+        case ev.TrialDone():
+            return _trial(event)
+        case ev.ReportMeasured():
+            return (
+                f"report    {percent(event.baseline)} before, {percent(event.final)} after on"
+                f" {event.samples:,} samples the search never saw"
+            )
+        case ev.Exported():
+            return f"saved     {event.path}, re-opened and checked"
+        case ev.RunEnded() if event.error is None:
+            return f"ended     {event.outcome.replace('_', ' ')} in {duration(event.seconds)}"
+    return None
+
+
+def _trial(event: ev.TrialDone) -> str:
+    what = "probe" if event.kind == "probe" else "fine-tune"
+    left = "" if event.sizes is None else f", {event.sizes.nonzero:,} nonzero"
+    verdict = VERDICTS.get(event.why.code, event.why.code)
+    return (
+        f"{what:<9} {event.trial:>2}: keep {percent(event.keep)}, zeros {percent(event.sparsity)}"
+        f"{left}: {percent(event.value)}, {verdict}"
+    )
