@@ -1,0 +1,112 @@
+"""The checking process: re-opens a written export, runs it, compares it.
+
+Owns :func:`check`, the target of a child process that shares nothing with the one that wrote the
+file. For TFLite it never imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import jsonio
+from engine.export.compare import accuracy, compare, too_far
+from engine.export.request import CheckAnswer, CheckRequest
+from engine.export.samples import Samples, fit_samples, read_samples
+
+BATCH = 64
+Outputs = list[np.ndarray]
+
+
+def check(payload: Any) -> Any:
+    """Check one export; payload and answer are those of :mod:`engine.export.request`."""
+    request = jsonio.from_plain(payload, CheckRequest)
+    samples = read_samples(Path(request.samples))
+    with np.load(request.reference, allow_pickle=False) as file:
+        reference = [file[f"r_{i}"] for i in range(len(file.files))]
+    runners = {"tflite": _tflite, "savedmodel": _saved_model}
+    answer = runners.get(request.format, _keras_file)(request, samples, reference)
+    return jsonio.to_plain(answer)
+
+
+def _tflite(request: CheckRequest, samples: Samples, reference: Outputs) -> CheckAnswer:
+    from engine.export import litert
+
+    path = Path(request.path)
+    ops = litert.operators(path)
+    try:
+        interpreter = litert.open_interpreter(path, threads=request.threads)
+        outputs = litert.run_file(interpreter, request.inputs, samples.inputs)
+    except (ValueError, RuntimeError) as error:
+        line = str(error).strip().splitlines()[0].rstrip(".")[:200]
+        return replace(_unrun(samples), ops=ops, failure=f"the runtime cannot run it ({line})")
+    answer = _judge(request, samples, reference, list(outputs))
+    timed = litert.time_files([path], threads=request.threads, runs=request.runs)[0]
+    return replace(answer, ops=ops, latency_ms=timed)
+
+
+def _saved_model(request: CheckRequest, samples: Samples, reference: Outputs) -> CheckAnswer:
+    import tensorflow as tf
+
+    from engine.export.source import limit_threads
+
+    limit_threads(request.threads)
+    serve = tf.saved_model.load(request.path).signatures["serving_default"]
+    parts = []
+    for start in range(0, len(samples), BATCH):
+        given = {
+            n: tf.constant(a[start : start + BATCH])
+            for n, a in zip(request.inputs, samples.inputs, strict=True)
+        }
+        parts.append(serve(**given))
+    outputs = [
+        np.concatenate([np.asarray(part[f"output_{i}"], np.float32) for part in parts])
+        for i in range(len(parts[0]))
+    ]
+    return _judge(request, samples, reference, outputs)
+
+
+def _keras_file(request: CheckRequest, samples: Samples, reference: Outputs) -> CheckAnswer:
+    """Open the file as Secateur does and as Keras does; both must give the model's outputs."""
+    import keras
+
+    from engine.export.source import inputs_of, limit_threads, open_source, run_model
+
+    limit_threads(request.threads)
+    ours = open_source(Path(request.path))
+    samples = fit_samples(samples, inputs_of(ours))
+    answer = _judge(request, samples, reference, list(run_model(ours, samples)))
+    if answer.failure is not None:
+        return answer
+    theirs = keras.saving.load_model(request.path, compile=False, safe_mode=True)
+    return _judge(request, samples, reference, list(run_model(theirs, samples)))
+
+
+def _judge(
+    request: CheckRequest, samples: Samples, reference: Outputs, outputs: Outputs
+) -> CheckAnswer:
+    try:
+        difference = compare(reference, outputs, thresholds=request.thresholds)
+    except ValueError as error:
+        return replace(_unrun(samples), failure=f"it gives {error}")
+    value = None
+    if samples.labels is not None and len(outputs) == 1:
+        value = accuracy(outputs[0], samples.labels, request.thresholds[0])
+    return CheckAnswer(
+        samples=len(samples),
+        max_abs_diff=difference.max_abs,
+        agreement=difference.agreement,
+        metric=None if value is None else "accuracy",
+        value=value,
+        failure=too_far(difference, request.quantize),
+        notes=()
+        if difference.ratio is not None
+        else ("The outputs are constant on these samples: their comparison says little.",),
+    )
+
+
+def _unrun(samples: Samples) -> CheckAnswer:
+    return CheckAnswer(samples=len(samples), max_abs_diff=float("inf"), agreement=None)

@@ -1,0 +1,223 @@
+"""Saving a model so that it can be trusted: convert, check in another process, move in.
+
+Owns :func:`export_model` and the order of its steps. It never imports TensorFlow: conversion and
+check run in processes of their own, each with a time limit.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from engine import childproc, jsonio
+from engine.errors import EngineFailure, UserError
+from engine.export.place import beside, bytes_of, gzip_bytes_of, move_in, refuse_existing
+from engine.export.request import CheckAnswer, CheckRequest, ConvertAnswer, ConvertRequest
+from engine.export.result import FORMATS, QUANTIZATIONS, Checks, ExportResult
+from engine.export.server import Caller
+from engine.export.unsafe import refuse_unsafe
+from engine.job import Quantize
+
+CONVERT_TIMEOUT_S = 900.0
+CHECK_TIMEOUT_S = 900.0
+THREADS = 2
+RUNS = 50
+
+
+def export_model(
+    source: Path,
+    to: str,
+    out: Path,
+    *,
+    quantize: Quantize = "none",
+    sparse: bool = False,
+    samples: Path | None = None,
+    force: bool = False,
+    input_shape: Sequence[int] | None = None,
+    progress: Callable[[str], None] | None = None,
+    caller: Caller = childproc.call,
+) -> ExportResult:
+    """Export a Keras file; it is at ``out`` only after a fresh process has loaded and run it.
+
+    Parameters
+    ----------
+    source
+        A ``.keras`` or ``.h5`` file, ours or a stranger's. It is only read.
+    to
+        ``"tflite"``, ``"savedmodel"`` (a folder), ``"keras"`` or ``"h5"``.
+    out
+        Place to write to.
+    quantize, sparse
+        For TFLite only; see :func:`engine.export.tflite.convert_frozen`.
+    samples
+        An ``.npz`` with model-ready ``x`` (float32, batch axis first) and optionally ``y`` (class
+        ids): the export is compared and judged on them, and int8 is calibrated on some of
+        them. Without it random input is used, which the result says.
+    force
+        Replace what stands at ``out``.
+    input_shape
+        Size of the input without the batch axis, where the model leaves it open.
+    progress
+        Told ``"converting"``, ``"checking"``, ``"moving"``.
+    caller
+        Runs the steps elsewhere; a :class:`~engine.export.server.HelperProcess`'s ``call`` saves
+        the start of TensorFlow where many exports follow each other.
+
+    Raises
+    ------
+    UserError
+        ``out.exists``, ``export.format``, ``export.options``, ``export.sparse_dynamic``,
+        ``export.no_calibration``, ``export.operators``, ``export.not_found``, and what reading
+        the model and the samples says.
+    EngineFailure
+        ``export.check_failed``, ``export.converter``, ``export.converter_died``,
+        ``export.checker_died``. Nothing is left at ``out``.
+    """
+    source, out = source.absolute(), out.absolute()
+    _refuse(source, to, out, quantize=quantize, sparse=sparse, samples=samples)
+    refuse_existing(out, force=force)
+    say = progress or (lambda stage: None)
+    with beside(out) as folder, tempfile.TemporaryDirectory(prefix="secateur-") as scratch:
+        made, live = folder / out.name, Path(scratch, "live.npz")
+        if to in ("keras", "h5"):
+            made = folder / f"model.{to}"
+        request = ConvertRequest(
+            source=str(source),
+            to=to,
+            out=str(made),
+            reference=str(Path(scratch, "reference.npz")),
+            live_samples=str(live),
+            quantize=quantize,
+            sparse=sparse,
+            samples=None if samples is None else str(samples.absolute()),
+            input_shape=None if input_shape is None else tuple(input_shape),
+        )
+        say("converting")
+        converted = _convert(request, caller)
+        say("checking")
+        checked = _check(request, converted, caller)
+        if checked.failure is not None:
+            raise EngineFailure(
+                "export.check_failed",
+                f"The {_kind(to, quantize)} was written, but {checked.failure}; nothing was saved "
+                f"at {out}.",
+                "Another quantisation may do; a SavedModel or .keras file holds the same model.",
+            )
+        size, packed = bytes_of(made), gzip_bytes_of(made)
+        say("moving")
+        move_in(made, out, force=force)
+    return _result(out, request, converted, checked, size, packed)
+
+
+def _refuse(
+    source: Path, to: str, out: Path, *, quantize: str, sparse: bool, samples: Path | None
+) -> None:
+    """Say no, before any process is started, to what cannot end well."""
+    if to not in FORMATS:
+        raise UserError(
+            "export.format",
+            f"No such export format: {to}.",
+            f"Choose one of {', '.join(FORMATS)}.",
+        )
+    if quantize not in QUANTIZATIONS:
+        raise UserError(
+            "export.options",
+            f"No such quantisation: {quantize}.",
+            f"Choose one of {', '.join(QUANTIZATIONS)}.",
+        )
+    if to != "tflite" and (quantize != "none" or sparse):
+        raise UserError(
+            "export.options",
+            f"Only TFLite files can be quantised or sparsely encoded: received {to} with "
+            f"{quantize if quantize != 'none' else 'sparse'}.",
+            "Leave the option out, or use --to tflite.",
+        )
+    refuse_unsafe(quantize=quantize, sparse=sparse, calibrated=samples is not None)
+    for path, what in ((source, "model"), (samples, "samples")):
+        if path is not None and not path.is_file():
+            raise UserError(
+                "export.not_found", f"There is no {what} file: {path}.", "Check the name."
+            )
+    if source == out:
+        raise UserError(
+            "out.is_source",
+            f"The export would replace the model that it is made from: {out}.",
+            "Choose another name.",
+        )
+
+
+def _convert(request: ConvertRequest, caller: Caller) -> ConvertAnswer:
+    try:
+        answer = caller("engine.export.convert:convert", request, timeout_s=CONVERT_TIMEOUT_S)
+    except childproc.ChildDied as death:
+        raise EngineFailure(
+            "export.converter_died",
+            f"The process that converts to {_kind(request.to, request.quantize)} "
+            f"{death.outcome.describe()}; nothing was saved: {request.source}.",
+            "Another format or quantisation may work.",
+        ) from death
+    return jsonio.from_plain(answer, ConvertAnswer)
+
+
+def _check(request: ConvertRequest, converted: ConvertAnswer, caller: Caller) -> CheckAnswer:
+    check = CheckRequest(
+        path=request.out,
+        format=request.to,
+        samples=request.live_samples if request.samples is None else request.samples,
+        reference=request.reference,
+        inputs=converted.inputs,
+        thresholds=converted.thresholds,
+        quantize=request.quantize,
+        threads=THREADS,
+        runs=RUNS,
+    )
+    try:
+        answer = caller("engine.export.check:check", check, timeout_s=CHECK_TIMEOUT_S)
+    except childproc.ChildDied as death:
+        raise EngineFailure(
+            "export.checker_died",
+            f"The {_kind(request.to, request.quantize)} was written, but the process that ran it "
+            f"{death.outcome.describe()}; nothing was saved: {request.source}.",
+            "Another format or quantisation may work.",
+        ) from death
+    return jsonio.from_plain(answer, CheckAnswer)
+
+
+def _result(
+    out: Path,
+    request: ConvertRequest,
+    converted: ConvertAnswer,
+    checked: CheckAnswer,
+    size: int,
+    packed: int,
+) -> ExportResult:
+    notes = (*converted.notes, *checked.notes)
+    if converted.live:
+        notes += ("No samples were given: it was compared on random input.",)
+    return ExportResult(
+        path=str(out),
+        bytes=size,
+        gzip_bytes=packed,
+        checks=Checks(
+            reloaded=True,
+            max_abs_diff=checked.max_abs_diff,
+            agreement=checked.agreement,
+            metric=checked.metric,
+            value=checked.value,
+            latency_ms=checked.latency_ms,
+            samples=checked.samples,
+            live=converted.live,
+        ),
+        format=request.to,
+        quantize=request.quantize,
+        sparse=converted.sparse,
+        ops=checked.ops,
+        notes=notes,
+    )
+
+
+def _kind(to: str, quantize: str) -> str:
+    names = {"tflite": "TFLite file", "savedmodel": "SavedModel", "h5": "HDF5 file"}
+    name = names.get(to, "Keras file")
+    return name if quantize == "none" else f"{quantize} {name}"

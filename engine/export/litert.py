@@ -1,0 +1,133 @@
+"""TFLite files as the runtime sees them: outputs, operators, latency.
+
+Owns every use of the LiteRT interpreter. It runs only in a child process: a damaged or unsafe
+file can abort it. It never imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from engine import jsonio
+from engine.export.result import Latency
+
+SIGNATURE = "serving_default"
+WARM_UP_RUNS = 10
+RUNS = 50
+
+
+def open_interpreter(path: Path, *, threads: int = 2) -> Any:
+    """A runtime with the file loaded and its tensors in place.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        Where the file is none or cannot run here.
+    """
+    interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def run_file(
+    interpreter: Any, names: Sequence[str], inputs: Sequence[np.ndarray]
+) -> tuple[np.ndarray, ...]:
+    """Outputs of a file, sample by sample, float32, batch axis first.
+
+    Parameters
+    ----------
+    interpreter
+        Of :func:`open_interpreter`.
+    names
+        Names of the inputs in the signature, in the order of ``inputs``.
+    inputs
+        One array an input, batch axis first.
+    """
+    runner = interpreter.get_signature_runner(SIGNATURE)
+    rows: list[list[np.ndarray]] = []
+    for index in range(len(inputs[0])):
+        given = {n: a[index : index + 1] for n, a in zip(names, inputs, strict=True)}
+        answer = runner(**given)
+        rows.append([answer[f"output_{k}"] for k in range(len(answer))])
+    return tuple(
+        np.concatenate([np.asarray(row[k], np.float32) for row in rows])
+        for k in range(len(rows[0]))
+    )
+
+
+def operators(path: Path) -> dict[str, int]:
+    """How often each operator occurs in a file, by name; Flex and custom ones by their own."""
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
+    codes = [_operator_name(code, names) for code in model.operatorCodes or ()]
+    counts: Counter[str] = Counter()
+    for graph in model.subgraphs or ():
+        counts.update(codes[op.opcodeIndex] for op in graph.operators or ())
+    return dict(sorted(counts.items()))
+
+
+def time_files(
+    paths: Sequence[Path], *, threads: int = 2, runs: int = RUNS, seed: int = 0
+) -> list[Latency]:
+    """Time several files in turn: each round calls every file once, so that all see one machine.
+
+    Parameters
+    ----------
+    paths
+        TFLite files; their inputs are filled with random values of their own type.
+    threads
+        Threads of each interpreter.
+    runs
+        Timed rounds after the warm-up.
+    """
+    rng = np.random.default_rng(seed)
+    interpreters = [open_interpreter(path, threads=threads) for path in paths]
+    for interpreter in interpreters:
+        for detail in interpreter.get_input_details():
+            interpreter.set_tensor(detail["index"], _fill(rng, detail["shape"], detail["dtype"]))
+    taken_ms = np.zeros((runs, len(paths)))
+    for turn in range(-WARM_UP_RUNS, runs):
+        for column, interpreter in enumerate(interpreters):
+            start = time.perf_counter()
+            interpreter.invoke()
+            if turn >= 0:
+                taken_ms[turn, column] = (time.perf_counter() - start) * 1e3
+    return [
+        Latency(
+            median=float(np.median(column)),
+            p90=float(np.percentile(column, 90)),
+            runs=runs,
+            threads=threads,
+        )
+        for column in taken_ms.T
+    ]
+
+
+def time_files_child(payload: Any) -> Any:
+    """:func:`time_files` as the target of a child process."""
+    paths = [Path(p) for p in payload["paths"]]
+    timed = time_files(paths, threads=payload["threads"], runs=payload["runs"])
+    return jsonio.to_plain(timed)
+
+
+def _fill(rng: np.random.Generator, shape: Any, dtype: Any) -> np.ndarray:
+    if np.issubdtype(dtype, np.integer):
+        info = np.iinfo(dtype)
+        low, high = max(info.min, -128), min(info.max, 127)
+        return np.asarray(rng.integers(low, high, shape, dtype=dtype))
+    return np.asarray(rng.random(shape), dtype)
+
+
+def _operator_name(code: Any, names: dict[int, str]) -> str:
+    if code.customCode:
+        return bytes(code.customCode).decode("utf-8", "replace")
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    return names.get(number, f"operator {number}")

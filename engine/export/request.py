@@ -1,0 +1,71 @@
+"""What travels between the process that exports and its helper processes: frozen data.
+
+Owns the payloads and answers of :mod:`engine.export.convert` and :mod:`engine.export.check`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.export.result import Latency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertRequest:
+    """One conversion. ``out``, ``reference`` and ``live_samples`` are places to write to."""
+
+    source: str
+    to: str
+    out: str
+    reference: str
+    live_samples: str
+    quantize: str = "none"
+    sparse: bool = False
+    samples: str | None = None
+    input_shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertAnswer:
+    """What was written: names of inputs and outputs, in the model's order.
+
+    ``live`` says that random samples were made up and written; ``sparse`` that the file is
+    sparsely encoded.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    thresholds: tuple[float | None, ...]
+    live: bool = False
+    sparse: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRequest:
+    """One promise check of ``path`` on ``samples`` against ``reference``."""
+
+    path: str
+    format: str
+    samples: str
+    reference: str
+    inputs: tuple[str, ...]
+    thresholds: tuple[float | None, ...]
+    quantize: str = "none"
+    threads: int = 2
+    runs: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckAnswer:
+    """What the check saw; ``failure`` is a clause, None where the promise holds."""
+
+    samples: int
+    max_abs_diff: float
+    agreement: float | None
+    metric: str | None = None
+    value: float | None = None
+    latency_ms: Latency | None = None
+    ops: dict[str, int] | None = None
+    failure: str | None = None
+    notes: tuple[str, ...] = ()

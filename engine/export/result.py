@@ -1,0 +1,71 @@
+"""What an export is asked for and what it gives back, as frozen plain data.
+
+Owns the keys that ``secateur export --json`` prints. It knows nothing of files, TensorFlow or
+how the numbers are got.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.job import Quantize
+
+Format = Literal["tflite", "savedmodel", "keras", "h5"]
+FORMATS: tuple[Format, ...] = ("tflite", "savedmodel", "keras", "h5")
+QUANTIZATIONS: tuple[Quantize, ...] = ("none", "float16", "dynamic", "int8")
+
+SUFFIXES: dict[str, str] = {"tflite": ".tflite", "savedmodel": "", "keras": ".keras", "h5": ".h5"}
+"""File name suffix of each format; a SavedModel is a folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Time of one call at batch 1, in milliseconds, over ``runs`` calls after a warm-up."""
+
+    median: float
+    p90: float
+    runs: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """What the fresh process saw when it re-opened and ran the file.
+
+    ``max_abs_diff`` is the largest absolute difference from the model that was converted, over
+    all outputs and samples; ``agreement`` the share of equal decisions (class per sample or per
+    pixel; None where the outputs are no decisions); ``metric`` and ``value`` need labelled
+    samples. ``samples`` counts what was compared; ``live`` says that no samples were given and
+    random input was used.
+    """
+
+    reloaded: bool
+    max_abs_diff: float | None = None
+    agreement: float | None = None
+    metric: str | None = None
+    value: float | None = None
+    latency_ms: Latency | None = None
+    samples: int = 0
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResult:
+    """One saved and checked export.
+
+    ``bytes`` of a folder is the sum over its files, ``gzip_bytes`` the sum of their gzip sizes
+    (level 9, no time stamp). ``ops`` counts the operators of a TFLite file. ``notes`` are
+    sentences for people: what was assumed and what did not help.
+    """
+
+    path: str
+    bytes: int
+    gzip_bytes: int
+    checks: Checks
+    format: str = "tflite"
+    quantize: str = "none"
+    sparse: bool = False
+    ops: dict[str, int] | None = None
+    runs_on: str | None = None
+    notes: tuple[str, ...] = ()
