@@ -19,6 +19,9 @@ from engine.search.asking import Ask, Asking, Limits, Told
 PROBE_KEEPS = (0.7, 0.5, 0.35, 0.25, 0.18, 0.12)
 """Keep ratios of the first look; it ends where the cut model is no better than a ruin."""
 
+FIRST_KEEP = 0.8
+"""The first fine-tune cuts at least this far, whatever the probes say."""
+
 FIRST_DENSITY = 0.3
 """Share of weights that the first fine-tune of the weights step keeps."""
 
@@ -128,7 +131,7 @@ def first_keep(done: Accepted, limits: Limits) -> Generator[Ask, Told, float]:
         drops.append((told.keep, told.drop))
         if told.drop > 40 * limits.tolerance and told.drop > 0.4:
             break
-    return _keep_at(drops, allowed_drop=max(12 * limits.tolerance, 0.06))
+    return min(FIRST_KEEP, _keep_at(drops, allowed_drop=max(12 * limits.tolerance, 0.06)))
 
 
 def _keep_at(drops: list[tuple[float, float]], *, allowed_drop: float) -> float:

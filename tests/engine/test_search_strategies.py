@@ -1,0 +1,172 @@
+"""Strategies against a fake trainer: what they ask, and what they end with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.search.asking import Ask, Asking, Limits, Told
+from engine.search.heuristic import heuristic, structured, unstructured
+from engine.search.published import grid, three_step
+from engine.search.verdict import Target, judge
+
+LIMITS = Limits(fine_tunes=6, tolerance=0.01)
+
+
+def fake_trainer(
+    strategy: Asking, drop_of: Callable[[float, float], float]
+) -> list[tuple[Ask, Told]]:
+    """Drive a strategy; ``drop_of(keep, sparsity)`` is what a fine-tune loses."""
+    history: list[tuple[Ask, Told]] = []
+    told: Told | None = None
+    while True:
+        try:
+            ask = next(strategy) if told is None else strategy.send(told)
+        except StopIteration:
+            return history
+        drop = drop_of(ask.keep, ask.sparsity)
+        if ask.kind == "probe":
+            drop = min(0.9, drop * 15)
+        margin = 0.01 - drop
+        told = Told(
+            trial=len(history),
+            keep=ask.keep,
+            sparsity=ask.sparsity,
+            value=0.93 - drop,
+            drop=drop,
+            margin=margin,
+            passed=ask.kind == "fine_tune" and margin >= 0 and ask.gamma_l1 == 0,
+            objective=1e6 * ask.keep**2 * (1 - ask.sparsity) + 1000,
+        )
+        history.append((ask, told))
+        assert len(history) < 500, "the strategy does not end"
+
+
+def accepted(history: list[tuple[Ask, Told]]) -> list[Told]:
+    return [told for _, told in history if told.passed]
+
+
+def smooth_drop(limit_keep: float, limit_sparsity: float) -> Callable[[float, float], float]:
+    """A drop of exactly one tolerance at either limit alone, rising steeply beyond."""
+
+    def drop(keep: float, sparsity: float) -> float:
+        channels = (limit_keep / max(keep, 1e-6)) ** 2
+        weights = ((1 - limit_sparsity) / max(1 - sparsity, 1e-6)) ** 2
+        return 0.01 * max(channels, weights) if sparsity > 0 else 0.01 * channels
+
+    return drop
+
+
+@given(
+    limit_keep=st.floats(0.05, 0.95),
+    limit_sparsity=st.floats(0.05, 0.97),
+    fine_tunes=st.integers(1, 12),
+)
+def test_that_the_heuristic_never_spends_more_than_its_fine_tunes(
+    limit_keep: float, limit_sparsity: float, fine_tunes: int
+) -> None:
+    limits = replace(LIMITS, fine_tunes=fine_tunes)
+    history = fake_trainer(heuristic(limits), smooth_drop(limit_keep, limit_sparsity))
+    assert sum(ask.kind == "fine_tune" for ask, _ in history) <= fine_tunes
+
+
+@given(limit_keep=st.floats(0.08, 0.9))
+def test_that_eight_fine_tunes_of_channels_come_close_to_the_smallest_keep_that_holds(
+    limit_keep: float,
+) -> None:
+    history = fake_trainer(structured(replace(LIMITS, fine_tunes=8)), smooth_drop(limit_keep, 0.5))
+    best = min(t.keep for t in accepted(history))
+    assert limit_keep <= best <= limit_keep * 1.35
+
+
+@given(limit=st.floats(0.35, 0.96))
+def test_that_eight_fine_tunes_of_weights_come_close_to_the_largest_sparsity_that_holds(
+    limit: float,
+) -> None:
+    history = fake_trainer(unstructured(replace(LIMITS, fine_tunes=8)), smooth_drop(0.1, limit))
+    best = max((t.sparsity for t in accepted(history)), default=0.0)
+    assert best <= limit + 1e-9
+    assert (1 - best) <= (1 - limit) * 1.4
+
+
+def test_that_the_heuristic_joins_both_kinds_of_pruning() -> None:
+    history = fake_trainer(heuristic(LIMITS), smooth_drop(0.3, 0.8))
+    best = min(accepted(history), key=lambda t: t.objective or 0)
+    assert best.keep < 0.45
+    assert best.sparsity > 0.4
+
+
+def test_that_a_fine_tune_starts_from_an_accepted_checkpoint_that_is_cut_less() -> None:
+    history = fake_trainer(heuristic(replace(LIMITS, fine_tunes=10)), smooth_drop(0.3, 0.8))
+    by_trial = {told.trial: told for _, told in history}
+    parents = [(ask, by_trial[ask.parent]) for ask, _ in history if ask.parent is not None]
+    assert parents
+    for ask, parent in parents:
+        assert parent.passed
+        assert parent.keep >= ask.keep - 1e-9
+        assert parent.sparsity <= ask.sparsity + 1e-9
+
+
+def test_that_a_model_that_cannot_be_cut_is_left_to_its_weights() -> None:
+    history = fake_trainer(heuristic(replace(LIMITS, has_channels=False)), smooth_drop(0.3, 0.8))
+    assert {ask.step for ask, _ in history} == {"weights"}
+
+
+def test_that_a_search_in_which_nothing_holds_accepts_nothing_and_ends() -> None:
+    history = fake_trainer(heuristic(LIMITS), lambda keep, sparsity: 0.5)
+    assert accepted(history) == []
+
+
+def test_that_a_failed_trial_counts_as_one_that_did_not_hold() -> None:
+    strategy = structured(replace(LIMITS, fine_tunes=2))
+    ask = next(strategy)
+    while ask.kind == "probe":
+        ask = strategy.send(_failed(ask))
+    after = strategy.send(_failed(ask))
+    assert after.keep > ask.keep
+
+
+def _failed(ask: Ask) -> Told:
+    return Told(
+        trial=0, keep=ask.keep, sparsity=ask.sparsity, value=None, drop=None, margin=None,
+        passed=False, objective=None,
+    )  # fmt: skip
+
+
+def test_that_the_grid_asks_every_pair_once() -> None:
+    history = fake_trainer(grid(LIMITS, side=8), smooth_drop(0.3, 0.8))
+    assert len({(ask.keep, ask.sparsity) for ask, _ in history}) == 64
+
+
+def test_that_three_steps_begin_with_the_l1_phase_and_end_with_both_prunings() -> None:
+    history = fake_trainer(three_step(replace(LIMITS, fine_tunes=40)), smooth_drop(0.55, 0.65))
+    assert history[0][0].gamma_l1 > 0
+    steps = [ask.step for ask, _ in history]
+    assert steps.index("weights") > steps.index("channels")
+    assert min(t.keep for t in accepted(history)) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [(0.931, "accepted"), (0.9215, "inside_guard"), (0.91, "below_floor")]
+)
+def test_that_the_verdict_names_its_reason(value: float, code: str) -> None:
+    target = Target(value=0.93, tolerance=0.01, given=False)
+    judgement = judge(value, target, standard_error=0.003)
+    assert judgement.why.code == code
+    assert judgement.passed == (code == "accepted")
+
+
+def test_that_the_guard_never_eats_most_of_the_tolerance() -> None:
+    target = Target(value=0.93, tolerance=0.01, given=False)
+    assert judge(0.9241, target, standard_error=0.5).passed
+
+
+def test_that_a_metric_where_lower_is_better_has_its_floor_above() -> None:
+    target = Target(value=2.0, tolerance=0.5, given=True, sign=-1)
+    assert target.floor == 2.5
+    assert judge(2.2, target, standard_error=0.0).passed
+    assert not judge(2.6, target, standard_error=0.0).passed
