@@ -1,0 +1,106 @@
+"""Work done by the command line in a child process: evaluate, export.
+
+Owns the command lines and how their one JSON object is read, whatever the exit code. What the
+window does this way has the same result as in a terminal. Blocks: call it in :mod:`gui.tasks`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engine import jsonio
+from engine.childproc import child_environment, outcome_of, python_command
+from engine.errors import EngineFailure, ErrorInfo
+from engine.job import DataSpec, Quantize
+
+ExportKind = Literal["tflite", "savedmodel", "keras", "h5"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What to save and where. ``source`` is a run folder or a model file."""
+
+    source: Path
+    to: ExportKind
+    out: Path
+    quantize: Quantize = "none"
+    data: DataSpec | None = None
+    force: bool = False
+
+
+def evaluate_command(model: Path, data: DataSpec, metric: str | None) -> list[str]:
+    """``secateur evaluate`` on the search split."""
+    command = python_command("engine.cli", "evaluate", str(model), *_data_arguments(data))
+    command += ["--split", "search", "--json"]
+    return command if metric is None else [*command, "--metric", metric]
+
+
+def export_command(request: ExportRequest) -> list[str]:
+    """``secateur export``."""
+    command = python_command("engine.cli", "export", str(request.source))
+    command += ["--to", request.to, "-o", str(request.out), "--json"]
+    if request.quantize != "none":
+        command += ["--quantize", request.quantize]
+    if request.data is not None:
+        command += ["--data", request.data.source]
+    return [*command, "--force"] if request.force else command
+
+
+def run_json(command: list[str], *, timeout_s: float) -> dict[str, Any]:
+    """Run a command that prints one JSON object and return it.
+
+    Raises
+    ------
+    SecateurError
+        The error that the command told, or :class:`EngineFailure` where it told none.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            env=child_environment(),
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EngineFailure(
+            "child.timeout",
+            f"The command did not finish within {timeout_s:.0f} s: {_verb(command)}.",
+            "Try again, or run it in a terminal to watch it.",
+        ) from error
+    try:
+        answer = jsonio.loads(done.stdout)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        outcome = outcome_of(done.returncode, done.stderr)
+        last = outcome.stderr_tail.strip().splitlines()[-1:] or ["no message"]
+        raise EngineFailure(
+            "child.died",
+            f"The command {outcome.describe()} without an answer: {_verb(command)}: {last[0]}",
+            "Run it again; if it happens again, run it in a terminal to see its messages.",
+        )
+    error_data = answer.get("error")
+    if isinstance(error_data, dict):
+        info = {"kind": "EngineFailure" if done.returncode == 5 else "UserError", **error_data}
+        raise jsonio.from_plain(info, ErrorInfo).to_exception()
+    return answer
+
+
+def _data_arguments(data: DataSpec) -> list[str]:
+    arguments = ["--data", data.source]
+    if data.test is not None:
+        arguments += ["--test", data.test]
+    if data.preprocess != "auto":
+        arguments += ["--preprocess", data.preprocess]
+    if data.seen != "unknown":
+        arguments += ["--seen", data.seen]
+    return arguments
+
+
+def _verb(command: list[str]) -> str:
+    return f"secateur {command[4]}" if len(command) > 4 else " ".join(command)

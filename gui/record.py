@@ -1,0 +1,70 @@
+"""A run as the window needs it: the engine's own picture, and the order of its decisions.
+
+Owns :class:`Record`, an immutable value that a thread can hand to the window as it is. The picture
+is folded by :mod:`engine.runstate`; only the order of decisions is added here. No Qt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from engine import events as ev
+from engine.runstate import RunState, fold
+
+LogEvent: TypeAlias = (
+    ev.RunStarted
+    | ev.PhaseStarted
+    | ev.BaselineMeasured
+    | ev.TrialStarted
+    | ev.TrialDone
+    | ev.ControlMeasured
+    | ev.ReportMeasured
+    | ev.Warned
+    | ev.Exported
+    | ev.RunEnded
+)
+_LOGGED = (
+    ev.RunStarted,
+    ev.PhaseStarted,
+    ev.BaselineMeasured,
+    ev.TrialStarted,
+    ev.TrialDone,
+    ev.ControlMeasured,
+    ev.ReportMeasured,
+    ev.Warned,
+    ev.Exported,
+    ev.RunEnded,
+)
+LOG_LIMIT = 2000
+"""Decisions kept; a search has some hundreds, only a flood has more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A run so far: its state and its decisions in order."""
+
+    state: RunState = field(default_factory=RunState)
+    log: tuple[LogEvent, ...] = ()
+
+
+def advance(record: Record, event: ev.Event) -> Record:
+    """The record after one more event; a finished trial takes the place of its start."""
+    state = fold(record.state, event)
+    if not isinstance(event, _LOGGED):
+        return replace(record, state=state)
+    log = record.log
+    if isinstance(event, ev.TrialDone) and log:
+        last = log[-1]
+        if isinstance(last, ev.TrialStarted) and last.trial == event.trial:
+            log = log[:-1]
+    return Record(state=state, log=(*log, event)[-LOG_LIMIT:])
+
+
+def record_of(events: Iterable[ev.Event]) -> Record:
+    """The record of all these events."""
+    record = Record()
+    for event in events:
+        record = advance(record, event)
+    return record

@@ -1,0 +1,272 @@
+"""Engine events as sentences: the window's words for codes, phases, objectives and outcomes.
+
+Pure functions of data to text. A code that this version does not know is shown as it is, with its
+numbers: nothing is hidden and nothing breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from engine import events as ev
+from engine.errors import ErrorInfo
+from engine.job import Minimise, Quantize, Strategy
+from engine.runstate import RunState
+from gui import units
+from gui.record import LogEvent
+
+Numbers: TypeAlias = Mapping[str, float | int | str | None]
+
+PHASES: Final[dict[str, str]] = {
+    "opening": "Opening the model",
+    "data": "Reading the data",
+    "baseline": "Measuring the baseline",
+    "sensitivity": "Measuring sensitivity",
+    "channels": "Removing channels",
+    "weights": "Zeroing weights",
+    "trade_off": "Balancing channels and weights",
+    "quantize": "Quantising",
+    "controls": "Training the control",
+    "report": "Reading the report split",
+    "export": "Exporting and checking",
+}
+OBJECTIVES: Final[dict[Minimise, str]] = {
+    "size": "small",
+    "file": "small on disk",
+    "params": "sparse",
+    "macs": "light to compute",
+    "latency": "fast",
+}
+OBJECTIVE_HELP: Final[dict[Minimise, str]] = {
+    "size": "small: bytes of the TFLite file after gzip",
+    "file": "small on disk: bytes of the TFLite file as it is",
+    "params": "sparse: number of weights that are not zero",
+    "macs": "light to compute: multiply-adds for one sample",
+    "latency": "fast: median time for one sample on this computer",
+}
+OBJECTIVE_SIZES: Final[dict[Minimise, str]] = {
+    "size": "TFLite after gzip",
+    "file": "TFLite file",
+    "params": "Non-zero parameters",
+    "macs": "Multiply-adds per sample",
+    "latency": "Latency",
+}
+STRATEGIES: Final[dict[Strategy, str]] = {
+    "heuristic": "Channels, then weights, then balance (default)",
+    "three-step": "Three steps, as published by Tian et al. 2022",
+    "structured": "Channels only",
+    "unstructured": "Weights only",
+    "grid": "Grid over both",
+    "importance": "Importance weights, after Sawant et al. 2022",
+    "skeleton": "Filter skeleton, after Li et al. 2023",
+}
+CRITERIA: Final[dict[str, str]] = {
+    "auto": "Automatic (gamma where there is one)",
+    "gamma": "Scale of the batch norm (gamma)",
+    "norm": "Size of the weights (norm)",
+    "gamma-norm": "Gamma times norm",
+    "random": "Random, as a control",
+}
+QUANTIZE: Final[dict[Quantize, str]] = {
+    "none": "No, 32-bit floats",
+    "float16": "16-bit floats",
+    "dynamic": "8-bit weights (dynamic range)",
+    "int8": "8-bit integers throughout",
+}
+STATUSES: Final[dict[str, str]] = {
+    "empty": "Not started",
+    "running": "Running",
+    "paused": "Paused",
+    "met": "Floor met",
+    "not_met": "Floor not met",
+    "stopped": "Stopped",
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+}
+_CONTROLS: Final[dict[str, str]] = {
+    "dense_fine_tuned": "The uncut model after the same fine-tuning",
+    "dense_int8": "The uncut model in 8-bit integers",
+}
+
+
+def phase(name: str | None) -> str:
+    """A phase as the status bar shows it."""
+    return "Not started" if name is None else PHASES.get(name, name.replace("_", " "))
+
+
+def amount(keep: float, sparsity: float) -> str:
+    """How much a trial leaves: "35 % of the channels, 60 % zeros"."""
+    if sparsity <= 0:
+        return f"{keep * 100:.0f} % of the channels"
+    if keep >= 0.9995:
+        return f"{sparsity * 100:.0f} % of the weights zero"
+    return f"{keep * 100:.0f} % of the channels, {sparsity * 100:.0f} % zeros"
+
+
+def trial_name(kind: str, trial: int) -> str:
+    """A trial's short name."""
+    return f"{'Probe' if kind == 'probe' else 'Fine-tune'} {trial}"
+
+
+def started(event: ev.TrialStarted) -> str:
+    """Why a trial is tried."""
+    what = amount(event.keep, event.sparsity)
+    numbers = event.why.numbers
+    known = {
+        "probe": f"Probing {what} without training.",
+        "bracket": f"Trying {what}, to find where the floor breaks.",
+        "bisect": f"Trying {what}, halfway between what held and what broke.",
+        "warm_start": f"Trying {what}, from the nearest accepted model.",
+        "back_off": f"Giving channels back and zeroing more weights instead: {what}.",
+        "cut_on": f"Cutting a little further: {what}.",
+        "more_sparsity": f"Zeroing more weights: {what}.",
+        "l1_phase": "Training with a pull of the batch-norm scales towards zero, before the cut.",
+        "dense_control": "Training the uncut model as long, as a control.",
+        "grid": f"Next point of the grid: {what}.",
+    }
+    text = known.get(event.why.code)
+    if text is None:
+        text = f"Trying {what} ({_raw(event.why.code, numbers)})."
+    parent = f" Starts from fine-tune {event.parent}." if event.parent is not None else ""
+    return text if event.kind == "probe" else text + parent
+
+
+def verdict(event: ev.TrialDone, metric: str | None) -> str:
+    """What came of a trial and why it was accepted or not."""
+    numbers = event.why.numbers
+    value = units.metric_value(_number(numbers, "value", event.value), metric)
+    floor = units.metric_value(_number(numbers, "floor", None), metric)
+    guard = units.metric_difference(_number(numbers, "guard", None), metric)
+    what = amount(event.keep, event.sparsity)
+    known = {
+        "accepted": f"Accepted: {what} keeps {value}, the floor is {floor}.",
+        "below_floor": f"Rejected: {what} gives {value}, below the floor of {floor}.",
+        "inside_guard": (
+            f"Rejected: {what} gives {value}, above the floor of {floor} by less than the"
+            f" margin of error ({guard})."
+        ),
+        "probe_only": f"{what} gives {value} without training; a probe is never accepted.",
+        "failed": f"Failed: {numbers.get('message') or 'no reason was given'}",
+        "stopped": f"Stopped before a verdict: {what}.",
+    }
+    text = known.get(event.why.code)
+    if text is None:
+        text = f"{'Accepted' if event.accepted else 'Not accepted'}: {what} gives {value}"
+        return f"{text} ({_raw(event.why.code, numbers)})."
+    if event.best and event.accepted:
+        text += " Best so far."
+    return text
+
+
+def sentence(event: LogEvent, metric: str | None = None) -> str:
+    """One line of the decision log."""
+    match event:
+        case ev.RunStarted():
+            return f"Search begun on {event.device}."
+        case ev.PhaseStarted():
+            return phase(event.phase)
+        case ev.BaselineMeasured():
+            return (
+                f"Baseline {units.metric_name(event.metric)}"
+                f" {units.metric_value(event.value, event.metric)} on"
+                f" {units.plural(event.samples, 'search sample')}; the floor is"
+                f" {units.metric_value(event.floor, event.metric)}."
+            )
+        case ev.TrialStarted():
+            return started(event)
+        case ev.TrialDone():
+            return verdict(event, metric)
+        case ev.ControlMeasured():
+            name = _CONTROLS.get(event.name, event.name.replace("_", " "))
+            return f"Control. {name}: {units.metric_value(event.search, metric)}."
+        case ev.ReportMeasured():
+            return (
+                f"On the report split: {units.metric_value(event.final, metric)}"
+                f" ({units.interval(*event.final_interval, metric)}), baseline"
+                f" {units.metric_value(event.baseline, metric)}."
+            )
+        case ev.Warned():
+            return event.message
+        case ev.Exported():
+            return f"Saved and checked: {event.path}."
+        case ev.RunEnded():
+            return ended(event)
+
+
+def ended(event: ev.RunEnded) -> str:
+    """How a run ended."""
+    match event.outcome:
+        case "met":
+            return "Done: the floor is met."
+        case "not_met":
+            return "Done: no model met the floor; the nearest is kept."
+        case "stopped":
+            return "Stopped; the best model so far is kept."
+        case "failed":
+            return "The engine failed; what was accepted is kept."
+
+
+def headline(state: RunState) -> str:
+    """The end card's first line: what the person now holds."""
+    best = state.best_trial
+    before = None if state.baseline is None else state.baseline.sizes
+    smaller = ""
+    if best is not None and best.sizes is not None and before is not None:
+        ratio = units.times(before.nonzero, best.sizes.nonzero)
+        smaller = f"{ratio} fewer parameters" if ratio else ""
+    name = "Your model" if state.model is None else state.model.name
+    match state.status:
+        case "met" if smaller:
+            return f"{name}, with {smaller}"
+        case "met":
+            return f"{name} as it was: nothing smaller met the floor"
+        case "not_met":
+            return f"No smaller {name} met the floor"
+        case "stopped" if smaller:
+            return f"Stopped with {smaller}"
+        case "stopped":
+            return "Stopped before anything was accepted"
+        case "failed" if smaller:
+            return f"The engine failed; a model with {smaller} is kept"
+        case "failed":
+            return "The engine failed before anything was accepted"
+        case _:
+            return name
+
+
+def report_verdict(report: ev.ReportMeasured | None, metric: str | None) -> str:
+    """Met, confirmed or not, in one or two sentences."""
+    if report is None:
+        return "The report split was not read."
+    floor = units.metric_value(report.floor, metric)
+    if report.met and report.confirmed:
+        return f"The floor of {floor} is met, confirmed at {report.level * 100:.0f} % confidence."
+    need = ""
+    if report.samples_needed:
+        need = f" About {units.plural(report.samples_needed, 'report sample')} would confirm it;"
+        need += f" there are {report.samples:,}."
+    if report.met:
+        return f"The floor of {floor} is met, but these samples cannot confirm it.{need}"
+    return f"The floor of {floor} is not met on the report split.{need}"
+
+
+def problem(error: ErrorInfo) -> tuple[str, str]:
+    """What went wrong and what to do, for a banner."""
+    return error.message, error.hint
+
+
+def _raw(code: str, numbers: Numbers) -> str:
+    shown = ", ".join(f"{key} {_plain(value)}" for key, value in numbers.items())
+    return f"{code}: {shown}" if shown else code
+
+
+def _plain(value: float | int | str | None) -> str:
+    if value is None:
+        return units.NOT_MEASURED
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _number(numbers: Numbers, key: str, default: float | None) -> float | None:
+    value = numbers.get(key, default)
+    return float(value) if isinstance(value, int | float) else default

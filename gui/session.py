@@ -1,0 +1,410 @@
+"""What is open in the window: a model, data, a goal, a run. The one place where that changes.
+
+Owns the wishes (what a person asked for), the tasks that answer them and the search under way. It
+shows nothing: views call its verbs and follow its signals. All of it lives in the window's thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from engine.errors import ErrorInfo
+from engine.job import Budget, DataSpec, Goal, Job, Quantize, Strategy
+from engine.runs import RunFolder, new_run_path
+from engine.runstate import RunState
+from gui.commands import evaluate_command, run_json
+from gui.engine_thread import EngineThread, Search
+from gui.facts import ModelFacts, read_facts
+from gui.record import Record, record_of
+from gui.tasks import Task
+
+KILL_AFTER_MS = 5000
+"""Kill is offered when a stop was not obeyed within this time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The folded part of a job: everything that has a good default."""
+
+    strategy: Strategy = "heuristic"
+    criterion: str = "auto"
+    quantize: Quantize = "none"
+    budget: Budget = field(default_factory=Budget)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """The unpruned model's measured value on the search split."""
+
+    metric: str
+    value: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a person has set up so far."""
+
+    model: ModelFacts | None = None
+    data: DataSpec | None = None
+    goal: Goal = field(default_factory=Goal)
+    options: Options = field(default_factory=Options)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a search can start."""
+        return self.model is not None and self.data is not None
+
+    def job(self) -> Job:
+        """The job of these wishes.
+
+        Raises
+        ------
+        ValueError
+            Where model or data are missing.
+        """
+        if self.model is None or self.data is None:
+            raise ValueError("a job needs a model and data")
+        options = self.options
+        return Job(
+            model=self.model.path,
+            data=self.data,
+            goal=self.goal,
+            budget=options.budget,
+            strategy=options.strategy,
+            criterion=options.criterion,
+            quantize=options.quantize,
+            seed=options.seed,
+        )
+
+
+class Session(QObject):
+    """The window's state and its verbs.
+
+    Attributes
+    ----------
+    wishes_changed
+        Model, data, goal or options changed.
+    record_changed
+        The picture of the run changed.
+    verbs_changed
+        What can be done now changed: searching, stopping, kill offered, reading, measuring.
+    failed
+        ``(ErrorInfo, can_resume)``: something went wrong.
+    run_ended
+        The search under way reached its end.
+    """
+
+    wishes_changed = Signal()
+    record_changed = Signal()
+    verbs_changed = Signal()
+    failed = Signal(object, bool)
+    model_read = Signal()
+    run_opened = Signal()
+    run_ended = Signal()
+
+    def __init__(self, parent: QObject | None = None, *, engine: str = "engine.worker") -> None:
+        super().__init__(parent)
+        self.wishes = Wishes()
+        self.record = Record()
+        self.baseline: Baseline | None = None
+        self.run: Path | None = None
+        self.reading: Path | None = None
+        self.measuring = False
+        self.stopping = False
+        self.kill_offered = False
+        self.runs_base: Path | None = None
+        self._engine = engine
+        self._thread: EngineThread | None = None
+        self._tasks: dict[int, Task] = {}
+        self._reading_id = 0
+        self._measuring_id = 0
+        self._kill_timer = QTimer(self)
+        self._kill_timer.setSingleShot(True)
+        self._kill_timer.setInterval(KILL_AFTER_MS)
+        self._kill_timer.timeout.connect(self._on_kill_due)
+
+    @property
+    def state(self) -> RunState:
+        """The picture of the run."""
+        return self.record.state
+
+    @property
+    def searching(self) -> bool:
+        """Whether a search is under way, its engine up or about to be."""
+        return self._thread is not None
+
+    @property
+    def thread_of_search(self) -> EngineThread | None:
+        """The search under way."""
+        return self._thread
+
+    # wishes
+
+    def open_model(self, path: Path) -> None:
+        """Read a model file; :attr:`model_read` or :attr:`failed` follows."""
+        self.reading = path
+        task = self._task(lambda: read_facts(path))
+        self._reading_id = task.id
+        task.succeeded.connect(self._on_model_read)
+        task.failed.connect(self._on_model_failed)
+        task.start()
+        self.verbs_changed.emit()
+
+    def set_data(self, spec: DataSpec | None) -> None:
+        """Choose the data."""
+        if spec != self.wishes.data:
+            self._wish(data=spec)
+            self._forget_measurements()
+
+    def set_goal(self, goal: Goal) -> None:
+        """Set the goal."""
+        if goal != self.wishes.goal:
+            self._wish(goal=goal)
+
+    def set_options(self, options: Options) -> None:
+        """Set the options."""
+        if options != self.wishes.options:
+            self._wish(options=options)
+
+    def measure_baseline(self) -> None:
+        """Measure the unpruned model on the search split, without a search."""
+        model, data = self.wishes.model, self.wishes.data
+        if model is None or data is None or self.measuring:
+            return
+        command = evaluate_command(Path(model.path), data, self.wishes.goal.metric)
+        task = self._task(lambda: run_json(command, timeout_s=3600))
+        self._measuring_id = task.id
+        self.measuring = True
+        task.succeeded.connect(self._on_baseline_measured)
+        task.failed.connect(self._on_baseline_failed)
+        task.start()
+        self.verbs_changed.emit()
+
+    # the run
+
+    def start(self) -> None:
+        """Begin a search for what was set up."""
+        if self.searching or not self.wishes.ready:
+            return
+        job = self.wishes.job()
+        base = self.runs_base
+        path = new_run_path(job.model, base)
+        self.record = Record()
+        self._begin(Search(run=path, job=job, module=self._engine))
+
+    def resume_run(self) -> None:
+        """Go on with the run that is open and not at its end."""
+        if self.run is not None and not self.searching:
+            self._begin(Search(run=self.run, job=None, module=self._engine))
+
+    def open_run(self, path: Path) -> None:
+        """Show an earlier run as its journal tells it; its model is read too where it is there."""
+        if self.searching:
+            return
+        task = self._task(lambda: _read_run(path))
+        task.succeeded.connect(self._on_run_read)
+        task.failed.connect(self._on_run_failed)
+        task.start()
+
+    def pause(self) -> None:
+        """Hold the search."""
+        if self._thread is not None:
+            self._thread.pause()
+
+    def go_on(self) -> None:
+        """Let a held search go on."""
+        if self._thread is not None:
+            self._thread.resume()
+
+    def stop(self) -> None:
+        """Stop the search and keep the best so far."""
+        if self._thread is not None and not self.stopping:
+            self.stopping = True
+            self._kill_timer.start()
+            self._thread.stop()
+            self.verbs_changed.emit()
+
+    def kill(self) -> None:
+        """End the engine process at once."""
+        if self._thread is not None:
+            self._thread.kill()
+
+    def close(self) -> None:
+        """End the search and wait for every thread; nothing runs on after this."""
+        self._kill_timer.stop()
+        thread = self._thread
+        if thread is not None:
+            thread.kill()
+            thread.wait()
+        for task in tuple(self._tasks.values()):
+            task.wait()
+
+    # answers
+
+    def _on_model_read(self, task: int, facts: ModelFacts) -> None:
+        if task != self._reading_id:
+            return
+        self.reading = None
+        if self.wishes.model is None or self.wishes.model.path != facts.path:
+            self._forget_measurements()
+            if not self.searching:
+                self.record, self.run = Record(), None
+                self.record_changed.emit()
+        self._wish(model=facts)
+        self.verbs_changed.emit()
+        self.model_read.emit()
+
+    def _on_model_failed(self, task: int, error: ErrorInfo) -> None:
+        if task == self._reading_id:
+            self.reading = None
+            self.verbs_changed.emit()
+            self.failed.emit(error, False)
+
+    def _on_baseline_measured(self, task: int, answer: dict[str, Any]) -> None:
+        if task != self._measuring_id:
+            return
+        self.measuring = False
+        value = answer.get("value")
+        if isinstance(value, int | float):
+            self.baseline = Baseline(
+                metric=str(answer.get("metric")),
+                value=float(value),
+                samples=int(answer.get("samples") or 0),
+            )
+        self.wishes_changed.emit()
+        self.verbs_changed.emit()
+
+    def _on_baseline_failed(self, task: int, error: ErrorInfo) -> None:
+        if task == self._measuring_id:
+            self.measuring = False
+            self.verbs_changed.emit()
+            self.failed.emit(error, False)
+
+    def _on_run_read(self, _task: int, answer: tuple[Path, Job, Record]) -> None:
+        if self.searching:
+            return
+        path, job, record = answer
+        self.run, self.record = path, record
+        self._note_baseline()
+        model = Path(job.model)
+        options = Options(
+            strategy=job.strategy,
+            criterion=job.criterion,
+            quantize=job.quantize,
+            budget=job.budget,
+            seed=job.seed,
+        )
+        known = self.wishes.model
+        same = known is not None and known.path == job.model
+        self._wish(data=job.data, goal=job.goal, options=options, model=known if same else None)
+        self.record_changed.emit()
+        self.verbs_changed.emit()
+        self.run_opened.emit()
+        if not same and model.exists():
+            self._read_model_of_run(model)
+
+    def _read_model_of_run(self, model: Path) -> None:
+        task = self._task(lambda: read_facts(model))
+        run = self.run
+
+        def on_read(_task: int, facts: ModelFacts) -> None:
+            if self.run == run and self.wishes.model is None:
+                self._wish(model=facts)
+                self.verbs_changed.emit()
+
+        task.succeeded.connect(on_read)
+        task.start()
+
+    def _on_run_failed(self, _task: int, error: ErrorInfo) -> None:
+        self.failed.emit(error, False)
+
+    # the search under way
+
+    def _begin(self, search: Search) -> None:
+        self.run = search.run
+        self.stopping = self.kill_offered = False
+        thread = EngineThread(search, self)
+        thread.changed.connect(self._on_engine_changed)
+        thread.finished.connect(self._on_engine_finished)
+        self._thread = thread
+        thread.start()
+        self.record_changed.emit()
+        self.verbs_changed.emit()
+
+    def _on_engine_changed(self) -> None:
+        if self._thread is None:
+            return
+        before = self.record.state.status
+        self.record = self._thread.take()
+        self._note_baseline()
+        self.record_changed.emit()
+        if self.record.state.status != before:
+            self.verbs_changed.emit()
+
+    def _on_engine_finished(self) -> None:
+        thread = self._thread
+        if thread is None:
+            return
+        self.record = thread.take()
+        self._thread = None
+        thread.deleteLater()
+        self._kill_timer.stop()
+        self.stopping = self.kill_offered = False
+        self._note_baseline()
+        self.record_changed.emit()
+        self.verbs_changed.emit()
+        error = self.record.state.error
+        if self.record.state.status == "failed" and error is not None:
+            self.failed.emit(error, error.kind != "UserError" and self.can_resume)
+        self.run_ended.emit()
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the open run can be gone on with."""
+        if self.run is None or self.searching:
+            return False
+        return self.state.status in ("failed", "stopped", "running", "paused")
+
+    def _on_kill_due(self) -> None:
+        if self._thread is not None:
+            self.kill_offered = True
+            self.verbs_changed.emit()
+
+    def _note_baseline(self) -> None:
+        measured = self.record.state.baseline
+        if measured is not None:
+            self.baseline = Baseline(
+                metric=measured.metric, value=measured.value, samples=measured.samples
+            )
+
+    def _forget_measurements(self) -> None:
+        self.baseline = None
+        self._measuring_id = 0
+        self.measuring = False
+
+    def _wish(self, **changes: Any) -> None:
+        self.wishes = replace(self.wishes, **changes)
+        self.wishes_changed.emit()
+
+    def _task(self, work: Any) -> Task:
+        task = Task(work, self)
+        self._tasks[task.id] = task
+        task.finished.connect(self._on_task_finished)
+        return task
+
+    def _on_task_finished(self) -> None:
+        task = self.sender()
+        if isinstance(task, Task):
+            self._tasks.pop(task.id, None)
+            task.deleteLater()
+
+
+def _read_run(path: Path) -> tuple[Path, Job, Record]:
+    folder = RunFolder.open(path)
+    return folder.path, folder.job(), record_of(folder.events())
