@@ -1,0 +1,129 @@
+"""Masks on the kernels of a Keras 3 model while it is trained.
+
+Owns the meeting of a model's kernels, TF-MOT's schedules and the training step; the order of
+events is that of ``prune_low_magnitude``: in every step masks are updated where the schedule
+says so, kernels are masked, then come forward, backward and the optimiser (with the user's own
+constraints); at the end of every epoch kernels are masked once more. It knows no loss and no
+data, and leaves no constraint or wrapper on the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from engine.errors import TrialError
+from engine.sparsity import tfmot
+from engine.sparsity.settings import ReachedSparsity, SparsitySettings, WeightKey, plan_ramp
+
+
+def kernels_of(model: keras.Model) -> Iterator[tuple[WeightKey, keras.Variable]]:
+    """Every weight of a rebuilt model by graph name: nested ``"a.b"`` is ``"a/b"`` there."""
+    for layer in model._flatten_layers(include_self=False):
+        for variable in layer._trainable_variables + layer._non_trainable_variables:
+            yield (layer.name.replace(".", "/"), variable.name), variable
+
+
+class Masks:
+    """The masks of one fine-tune.
+
+    Parameters
+    ----------
+    model
+        The model that is trained; its kernels are masked in place.
+    settings
+        Targets by weight and the ramp.
+    steps
+        Number of steps that are planned; the schedule is made for them.
+
+    Raises
+    ------
+    TrialError
+        Where a target names a weight that the model does not have.
+    """
+
+    def __init__(self, model: keras.Model, settings: SparsitySettings, steps: int) -> None:
+        self._ramp = plan_ramp(steps, settings)
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._weights = _targeted(model, settings.targets)
+        self._pruners: dict[WeightKey, tfmot.Pruner] = {}
+        self._held: dict[WeightKey, tf.Variable] = {}
+        for key, weight in self._weights.items():
+            reached = count_zeros(weight)
+            target = settings.targets[key]
+            if round(target * reached.size) > reached.zeros:
+                schedule = tfmot.polynomial(
+                    initial=reached.share,
+                    final=target,
+                    begin=self._ramp.begin,
+                    end=self._ramp.end,
+                    power=settings.power,
+                    frequency=self._ramp.frequency,
+                )
+                self._pruners[key] = tfmot.Pruner(weight, schedule, self._step)
+            else:
+                keep = tf.cast(tf.not_equal(weight, 0), weight.dtype)
+                self._held[key] = tf.Variable(keep, trainable=False)
+        self._update = tf.function(self._update_masks, autograph=False)
+        self._apply = tf.function(self.apply, autograph=False)
+
+    def begin_step(self, step: int) -> None:
+        """Before the compiled step number ``step`` (from 1): move the schedule."""
+        if self._pruners and self._ramp.updates_at(step):
+            self._step.assign(step)
+            self._update()
+
+    def apply(self) -> None:
+        """Mask all kernels; also meant to be traced at the start of the compiled step."""
+        for pruner in self._pruners.values():
+            pruner.apply_mask()
+        for key, mask in self._held.items():
+            weight = self._weights[key]
+            weight.assign(weight * mask)
+
+    def finish(self) -> dict[WeightKey, ReachedSparsity]:
+        """Set what is masked to exact zeros and count them."""
+        self._apply()
+        return {key: count_zeros(weight) for key, weight in self._weights.items()}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The masks by ``"layer:weight"``, for a checkpoint."""
+        return {f"{key[0]}:{key[1]}": mask.numpy() for key, mask in self._masks()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take masks from :meth:`state`."""
+        for key, mask in self._masks():
+            mask.assign(state[f"{key[0]}:{key[1]}"])
+
+    def _masks(self) -> Iterator[tuple[WeightKey, tf.Variable]]:
+        for key, pruner in self._pruners.items():
+            yield key, pruner.mask
+        yield from self._held.items()
+
+    def _update_masks(self) -> None:
+        for pruner in self._pruners.values():
+            pruner.update_mask()
+
+
+def _targeted(
+    model: keras.Model, targets: Mapping[WeightKey, float]
+) -> dict[WeightKey, tf.Variable]:
+    """The plain TensorFlow variables of the targeted weights, in the model's order."""
+    found = {key: weight.value for key, weight in kernels_of(model) if key in targets}
+    missing = sorted(set(targets) - set(found))
+    if missing:
+        layer, weight = missing[0]
+        raise TrialError(
+            "sparsity.unknown_weight",
+            f"The model has no weight to make sparse by this name: {layer}:{weight}.",
+        )
+    return found
+
+
+def count_zeros(weight: tf.Variable) -> ReachedSparsity:
+    """Exact zeros of a variable."""
+    values = np.asarray(weight)
+    return ReachedSparsity(zeros=int(values.size - np.count_nonzero(values)), size=values.size)

@@ -1,0 +1,141 @@
+"""Re-estimation of BatchNormalization statistics after a cut (EagleEye, Li et al., ECCV 2020).
+
+Owns the pass that sets every moving mean and variance of a model to the exact statistics of
+some training batches. Dropout and noise stay off, nothing but the statistics changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from engine.training.control import Control, FreeRun
+from engine.training.protocols import BatchTransform
+
+
+class _Tally:
+    """Sums of one layer's batch statistics: mean, variance, mean squared, number of calls."""
+
+    def __init__(self, channels: int) -> None:
+        self.mean = tf.Variable(np.zeros(channels, np.float64), trainable=False)
+        self.square = tf.Variable(np.zeros(channels, np.float64), trainable=False)
+        self.calls = tf.Variable(np.float64(0.0), trainable=False)
+
+    def add(self, mean: Any, variance: Any) -> None:
+        """Count a batch (inside the graph)."""
+        mean, variance = tf.cast(mean, tf.float64), tf.cast(variance, tf.float64)
+        self.mean.assign_add(mean)
+        self.square.assign_add(variance + tf.square(mean))
+        self.calls.assign_add(1.0)
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance over all that was counted."""
+        calls = float(self.calls.numpy())
+        mean = self.mean.numpy() / calls
+        variance = np.maximum(self.square.numpy() / calls - mean**2, 0.0)
+        return mean.astype(np.float32), variance.astype(np.float32)
+
+
+class _Measuring(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """A norm that always uses and tallies batch statistics; stands in during the pass only."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        x = keras.ops.cast(inputs, "float32")
+        mean, variance = self._moments(x, mask)
+        self._tally.add(mean, variance)
+        normed = keras.ops.batch_normalization(
+            x=x,
+            mean=mean,
+            variance=variance,
+            axis=self.axis,
+            offset=self.beta,
+            scale=self.gamma,
+            epsilon=self.epsilon,
+        )
+        return keras.ops.cast(normed, self.compute_dtype)
+
+
+def norm_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Every BatchNormalization of a model, those of nested models too, once each."""
+    return [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+
+
+@contextmanager
+def _measuring(layers: list[keras.layers.BatchNormalization]) -> Iterator[list[_Tally]]:
+    """The layers as measuring ones; their classes come back whatever happens."""
+    classes = [type(layer) for layer in layers]
+    tallies = [_Tally(int(layer.moving_mean.shape[0])) for layer in layers]
+    for layer, tally in zip(layers, tallies, strict=True):
+        object.__setattr__(layer, "_tally", tally)
+        object.__setattr__(layer, "__class__", _Measuring)
+    try:
+        yield tallies
+    finally:
+        for layer, kind in zip(layers, classes, strict=True):
+            object.__setattr__(layer, "__class__", kind)
+            object.__delattr__(layer, "_tally")
+
+
+def reestimate_norms(
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    preprocess: BatchTransform,
+    batch_size: int = 128,
+    batches: int = 30,
+    seed: int = 0,
+    control: Control | None = None,
+) -> int:
+    """Set all BN statistics to those of ``batches`` random batches of training images.
+
+    Every layer sees inputs that are normalised by batch statistics, as in training. The moving
+    variance becomes the variance over all batches together (mean of variances plus variance of
+    means), so it does not depend on the batch size where inputs do not.
+
+    Parameters
+    ----------
+    images
+        Raw training images, uint8 or float32 [samples, height, width, channels].
+
+    Returns
+    -------
+    int
+        Number of batches used; 0 where the model has no such layer.
+
+    Raises
+    ------
+    Stopped
+        Where the control asks for it; the statistics are then as before.
+    """
+    layers = norm_layers(model)
+    if not layers or len(images) == 0:
+        return 0
+    control = control or FreeRun()
+    batch_size = min(batch_size, len(images))
+    order = np.random.default_rng(seed).permutation(len(images))
+    batches = min(batches, len(images) // batch_size)
+    with _measuring(layers) as tallies:
+
+        def forward(batch: Any) -> Any:
+            model(preprocess(tf.cast(batch, tf.float32)), training=False)
+
+        compiled = tf.function(forward, autograph=False)
+        for index in range(batches):
+            control.checkpoint()
+            chosen = np.sort(order[index * batch_size : (index + 1) * batch_size])
+            compiled(tf.constant(images[chosen]))
+        statistics = [tally.statistics() if tally.calls.numpy() else None for tally in tallies]
+    for layer, found in zip(layers, statistics, strict=True):
+        if found is not None:
+            layer.moving_mean.assign(found[0])
+            layer.moving_variance.assign(found[1])
+    return batches

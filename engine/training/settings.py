@@ -1,0 +1,147 @@
+"""What a fine-tune is asked to do, as frozen plain data, and the choice of defaults.
+
+Owns the vocabulary of training: settings, loss, learning rate over the steps. It imports
+neither Keras nor TensorFlow, so that a search can plan with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+OptimizerName = Literal["sgd", "adam"]
+LossKind = Literal["categorical", "binary"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossSpec:
+    """How outputs are compared with labels.
+
+    ``categorical``: the last axis holds one value a class, labels are class ids of the outputs'
+    shape without that axis. ``binary``: one value each, labels are 0 or 1 of the outputs' shape
+    (a missing last axis of size 1 is allowed). ``from_logits`` says what the model puts out.
+    ``ignore_label`` marks labels that do not count; ``class_weights`` has one factor a class.
+    """
+
+    kind: LossKind = "categorical"
+    from_logits: bool = False
+    ignore_label: int | None = None
+    class_weights: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FineTuneSettings:
+    """One fine-tune.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the training images; the learning rate falls to 0 over all of them.
+    batch_size
+        Images a step; a tail shorter than this is left out of its epoch (the shuffle differs
+        from epoch to epoch).
+    learning_rate
+        The largest rate, reached after the warm-up.
+    weight_decay
+        Decoupled decay of kernels (never of norms and biases), per step and learning rate.
+    distill
+        Share of the loss that compares with the teacher: 0 no teacher, 1 nothing but the teacher.
+    temperature
+        Softening of teacher and student (Hinton et al. 2015).
+    gamma_l1
+        Factor of the L1 norm of all BN scales (network slimming, Liu et al. 2017); 0 is off.
+    warmup_share
+        Share of the steps in which the rate rises linearly.
+    """
+
+    epochs: int
+    learning_rate: float
+    optimizer: OptimizerName = "sgd"
+    batch_size: int = 64
+    weight_decay: float = 0.0
+    seed: int = 0
+    distill: float = 0.0
+    temperature: float = 2.0
+    gamma_l1: float = 0.0
+    warmup_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError(f"epochs and batch_size must be positive: {self}")
+        if not 0.0 <= self.distill <= 1.0 or not 0.0 <= self.warmup_share < 1.0:
+            raise ValueError(f"distill is 0..1 and warmup_share 0..1 without 1: {self}")
+        if self.learning_rate <= 0 or self.temperature <= 0 or self.gamma_l1 < 0:
+            raise ValueError(f"rate and temperature are positive, gamma_l1 is not below 0: {self}")
+
+
+def steps_per_epoch(samples: int, batch_size: int) -> int:
+    """Full batches in an epoch, at least one (of all samples, where there are few)."""
+    return max(1, samples // batch_size)
+
+
+def learning_rate_at(step: int, steps: int, settings: FineTuneSettings) -> float:
+    """Rate of a step counted from 1: a linear rise, then a linear fall that would reach 0.
+
+    A large start and a linear fall is the best short retraining of BIMP (Zimmer et al. 2023).
+    """
+    rise = math.ceil(settings.warmup_share * steps)
+    if step <= rise:
+        return settings.learning_rate * step / (rise + 1)
+    return settings.learning_rate * (steps - step + 1) / (steps - rise)
+
+
+def default_settings(
+    compile_config: Mapping[str, Any] | None,
+    *,
+    epochs: int,
+    samples: int,
+    seed: int = 0,
+    has_norms: bool = True,
+    batch_size: int | None = None,
+    distill: float = 0.0,
+    gamma_l1: float = 0.0,
+) -> FineTuneSettings:
+    """Settings that suit a model, from how it was compiled.
+
+    A model trained with plain SGD goes on with it; all others get Adam. The rate is large at
+    the start, whatever tiny rate the training ended with. Nets without norms get a smaller one.
+
+    Parameters
+    ----------
+    compile_config
+        The file's compile section (Keras 2 or 3 form), or None.
+    samples
+        Number of training images; few of them make small batches, so that steps remain.
+    """
+    if batch_size is None:
+        batch_size = (
+            64 if samples >= 6400 else max(8, 2 ** int(math.log2(max(samples, 1) / 50 + 1)))
+        )
+    sgd = _optimizer_class(compile_config) == "sgd"
+    rate = 0.05 if sgd else 2e-3
+    if not has_norms:
+        rate *= 0.2 if sgd else 0.5
+    return FineTuneSettings(
+        epochs=epochs,
+        learning_rate=rate,
+        optimizer="sgd" if sgd else "adam",
+        batch_size=batch_size,
+        seed=seed,
+        distill=distill,
+        gamma_l1=gamma_l1,
+    )
+
+
+def _optimizer_class(compile_config: Mapping[str, Any] | None) -> str | None:
+    """Class of the optimiser in a compile section, in lower case; None where it says nothing."""
+    if compile_config is None:
+        return None
+    optimizer = compile_config.get("optimizer") or compile_config.get("optimizer_config")
+    if isinstance(optimizer, str):
+        return optimizer.lower()
+    if isinstance(optimizer, Mapping) and isinstance(optimizer.get("class_name"), str):
+        name: str = optimizer["class_name"]
+        return name.rpartition(">")[2].lower()
+    return None
