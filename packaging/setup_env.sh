@@ -144,7 +144,7 @@ announce() {
     fi
     say "Secateur sets itself up, once, in $venv:"
     say "it downloads Python packages (TensorFlow, Qt and others) from the package index that pip"
-    say "is set to, about 0.9 GB, and takes about 2.9 GB of disk and some minutes."
+    say "is set to, about 0.8 GB, and takes about 2.8 GB of disk and some minutes."
     local free_kb
     free_kb=$(df -Pk "$root" | awk 'NR == 2 { print $4 }')
     if [ "${free_kb:-9999999}" -lt 3200000 ]; then
