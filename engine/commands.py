@@ -166,7 +166,7 @@ def list_runs(options: argparse.Namespace) -> int:
     if options.json:
         write_json({"schema": 1, "runs": rows})
     elif options.csv:
-        fields = list(rows[0]) if rows else [f for f in runs.RunSummary.__dataclass_fields__]
+        fields = list(rows[0]) if rows else list(runs.RunSummary.__dataclass_fields__)
         writer = csv.DictWriter(sys.stdout, fieldnames=fields)
         writer.writeheader()
         writer.writerows(rows)

@@ -73,5 +73,6 @@ class Job:
     l1_epochs: int = 0
     batch_size: int | None = None
     seed: int = 0
-    export: tuple[str, ...] = ("keras", "tflite")
+    export: tuple[str, ...] = ("tflite",)
+    controls: bool = True
     schema: int = 1

@@ -11,7 +11,8 @@ import contextlib
 import datetime
 import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -179,6 +180,22 @@ class RunFolder:
         """Path of a trial's checkpoint, relative to the run folder."""
         return f"{CHECKPOINTS}/trial-{trial:03d}.keras"
 
+    def save_whole(self, name: str, write: Callable[[Path], None]) -> None:
+        """Let ``write`` make a file under a temporary name, then move it to ``name`` whole."""
+        target = self.path / name
+        partial = target.with_name(f".{target.stem}.part{target.suffix}")
+        try:
+            write(partial)
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def adopt_model(self, name: str) -> None:
+        """Make a checkpoint of this run its ``model.keras``: the best so far."""
+        self.save_whole(MODEL, lambda path: _copy(self.path / name, path))
+
     def result(self) -> dict[str, Any] | None:
         """The content of ``result.json``, None without one."""
         try:
@@ -205,6 +222,10 @@ class RunFolder:
             if data and not data.endswith(b"\n"):
                 with path.open("ab") as file:
                     file.write(b"\n")
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,16 +85,6 @@ def count_zeros(weights: Weights) -> int:
     )
 
 
-def count_kernels(weights: Weights) -> int:
-    """Elements of all kernels."""
-    return sum(
-        int(array.size)
-        for arrays in weights.values()
-        for n, array in arrays.items()
-        if is_kernel(n)
-    )
-
-
 def counts(graph: LayerGraph, weights: Weights) -> Sizes:
     """Parameters, nonzero parameters and multiply-adds; bytes are left unmeasured."""
     return Sizes(

@@ -1,0 +1,48 @@
+"""The machine as a run records it: device and versions. Engine process only.
+
+Memory growth is switched on for GPUs, so that a search leaves room for others.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+import engine
+
+
+def prepare_device() -> str:
+    """Set up the accelerator, if there is one, and say what the engine runs on."""
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return f"GPU: {details.get('device_name', 'unknown')}"
+    return f"CPU: {cpu_name()}, {os.cpu_count()} cores"
+
+
+def cpu_name() -> str:
+    """The processor's model name, or its architecture where the system does not tell."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result depends on."""
+    return {
+        "secateur": engine.__version__,
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+    }

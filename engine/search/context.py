@@ -1,0 +1,237 @@
+"""What all trials of a search share: model, data, preprocessing, metric, settings, teacher.
+
+Owns how a job becomes that context, telling as it goes. It judges nothing and trains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from engine import data as rooms
+from engine import events as ev
+from engine.channels.cost import cost
+from engine.channels.groups import Channels
+from engine.channels.trace import trace
+from engine.control import EngineControl
+from engine.data.tf_preprocess import as_tf
+from engine.errors import UserError
+from engine.job import Job
+from engine.modelfile.graph import LayerGraph, ModelFile, Weights
+from engine.modelfile.reader import open_model
+from engine.modelfile.rebuild import build
+from engine.search.describe import layer_states
+from engine.search.models import Candidate
+from engine.sparsity.levels import levels_global, prunable_weights
+from engine.sparsity.settings import WeightKey
+from engine.training.evaluate import Predictor, predict_outputs
+from engine.training.protocols import BatchTransform
+from engine.training.settings import FineTuneSettings, LossSpec, default_settings
+
+Emit = Callable[[ev.Event], None]
+
+DEFAULT_STEPS = 1500
+"""A fine-tune's steps, about: epochs follow from the number of training images."""
+
+MAX_EPOCHS = 10
+DISTILL = 0.5
+"""Share of the loss that compares with the dense model (self-distillation, GAP 2018)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A model with the data that fit it and the preprocessing that was found."""
+
+    file: ModelFile
+    weights: Weights
+    model: keras.Model
+    data: rooms.LoadedData
+    task: rooms.Task
+    metric: rooms.Metric
+    preprocess: rooms.Preprocess
+    preprocess_values: dict[str, float]
+    notes: tuple[str, ...]
+
+    @property
+    def transform(self) -> BatchTransform:
+        """The preprocessing as TensorFlow operations."""
+        transform: BatchTransform = as_tf(self.preprocess)
+        return transform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """See the module. ``baseline_outputs`` are on the search split; ``teacher`` on train."""
+
+    job: Job
+    file: ModelFile
+    candidate: Candidate
+    channels: Channels
+    data: rooms.LoadedData
+    task: rooms.Task
+    metric: rooms.Metric
+    preprocess: rooms.Preprocess
+    transform: BatchTransform
+    loss: LossSpec
+    settings: FineTuneSettings
+    teacher: np.ndarray | None
+    baseline_outputs: np.ndarray
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of one fine-tune."""
+        return self.settings.epochs
+
+    @staticmethod
+    def levels(candidate: Candidate, sparsity: float) -> dict[WeightKey, float]:
+        """Share of zeros by weight that makes ``sparsity`` over all prunable weights."""
+        keys = prunable_weights(candidate.graph)
+        return levels_global(candidate.weights, keys, sparsity)
+
+
+def open_files(job: Job) -> tuple[ModelFile, Weights]:
+    """Read the model file.
+
+    Raises
+    ------
+    UserError
+        Where it cannot be opened, or has more than one input or output.
+    """
+    file, weights = open_model(Path(job.model))
+    graph = file.graph
+    for what, tensors in (("inputs", graph.inputs), ("outputs", graph.outputs)):
+        if len(tensors) != 1:
+            raise UserError(
+                f"model.{what}",
+                f"A search needs a model with one input and one output; the number of {what} is"
+                f" {len(tensors)}: {job.model}.",
+                "'secateur slim' cuts such a model without data.",
+            )
+    return file, weights
+
+
+def model_opened(file: ModelFile, channels: Channels) -> ev.ModelOpened:
+    """The event that tells of an opened model."""
+    graph = file.graph
+    return ev.ModelOpened(
+        name=Path(file.path).stem,
+        format=file.format,
+        params=graph.params,
+        macs=cost(graph).macs,
+        layers=layer_states(graph, channels, weights=None, before=graph),
+        warnings=file.warnings,
+        sha256=file.sha256,
+    )
+
+
+def open_data(
+    job: Job, file: ModelFile, weights: Weights, control: EngineControl | None = None
+) -> Opened:
+    """Read the data, find task, metric and preprocessing for the model.
+
+    Raises
+    ------
+    UserError
+        Where the data cannot be read or do not fit the model.
+    """
+    graph = file.graph
+    model = build(graph, weights)
+    data = rooms.load(job.data, input_shape=input_shape(graph), outputs=outputs(graph))
+    task = rooms.find_task(graph, data.train.labels)
+    metric = rooms.metric_for(task, job.goal.metric)
+    notes: list[str] = list(data.notes)
+    values: dict[str, float] = {}
+    if job.data.preprocess == "auto":
+        predictor = Predictor(model, lambda images: images)
+
+        def predict(images: np.ndarray) -> np.ndarray:
+            return predictor(images, control=control)
+
+        found = rooms.find_preprocess(predict, data.train, task)
+        preprocess, values = found.preprocess, dict(found.values)
+        notes += found.warnings
+    else:
+        preprocess = rooms.preprocess_named(job.data.preprocess, data.train)
+    return Opened(
+        file=file, weights=weights, model=model, data=data, task=task, metric=metric,
+        preprocess=preprocess, preprocess_values=values, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def data_opened(opened: Opened) -> ev.DataOpened:
+    """The event that tells of opened data."""
+    data = opened.data
+    return ev.DataOpened(
+        source=data.source,
+        train=len(data.train),
+        search=len(data.search),
+        report=len(data.report),
+        classes=tuple(data.class_names),
+        task=opened.task.kind,
+        preprocess=opened.preprocess.name,
+        preprocess_values=opened.preprocess_values,
+        seen=data.seen,
+        notes=opened.notes,
+        sha256=data.sha256,
+    )
+
+
+def complete(
+    job: Job, opened: Opened, baseline_outputs: np.ndarray, control: EngineControl
+) -> Context:
+    """All that trials need, the teacher's answers on the training images included."""
+    train = opened.data.train
+    settings = default_settings(
+        opened.file.compile_config,
+        epochs=job.budget.epochs or 1,
+        samples=len(train),
+        seed=job.seed,
+        has_norms=has_norms(opened.file.graph),
+        batch_size=job.batch_size,
+        distill=DISTILL,
+    )
+    if job.budget.epochs is None:
+        epochs = default_epochs(len(train), settings.batch_size)
+        settings = replace(settings, epochs=epochs)
+    teacher = predict_outputs(
+        opened.model, train.images, preprocess=opened.transform, control=control
+    )
+    return Context(
+        job=job, file=opened.file,
+        candidate=Candidate(graph=opened.file.graph, weights=opened.weights),
+        channels=trace(opened.file.graph), data=opened.data, task=opened.task,
+        metric=opened.metric, preprocess=opened.preprocess, transform=opened.transform,
+        loss=loss_of(opened.task), settings=settings, teacher=teacher,
+        baseline_outputs=baseline_outputs,
+    )  # fmt: skip
+
+
+def default_epochs(samples: int, batch_size: int) -> int:
+    """Epochs of a fine-tune: about :data:`DEFAULT_STEPS` steps, 2 to :data:`MAX_EPOCHS`."""
+    return max(2, min(MAX_EPOCHS, round(DEFAULT_STEPS * batch_size / max(1, samples))))
+
+
+def loss_of(task: rooms.Task) -> LossSpec:
+    """The training loss that belongs to a task."""
+    binary = task.kind in ("binary", "multilabel", "binary_segmentation")
+    return LossSpec(kind="binary" if binary else "categorical", from_logits=task.from_logits)
+
+
+def has_norms(graph: LayerGraph) -> bool:
+    """Whether a model has batch norms."""
+    return any(layer.class_name == "BatchNormalization" for layer in graph.layers.values())
+
+
+def input_shape(graph: LayerGraph) -> tuple[int | None, ...]:
+    """Shape of the one input without the batch axis."""
+    return tuple((graph.shape(graph.inputs[0]) or (None,))[1:])
+
+
+def outputs(graph: LayerGraph) -> int | None:
+    """Size of the one output's last axis; None where it is not known."""
+    shape = graph.shape(graph.outputs[0])
+    return None if shape is None else shape[-1]

@@ -1,0 +1,89 @@
+"""Candidates: a graph with its arrays, cut by plan, and what they cost. No Keras here.
+
+Owns how a keep ratio of the whole model becomes a plan on a model that may be cut already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.channels.groups import Channels
+from engine.channels.plan import plan_global
+from engine.channels.surgery import cut
+from engine.channels.trace import trace
+from engine.criteria import score
+from engine.modelfile.graph import LayerGraph, Weights
+
+GROUP_FLOOR = 0.05
+"""No group loses more than this leaves: share of its channels before any cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A model in our own form. ``weights`` must not be written to."""
+
+    graph: LayerGraph
+    weights: Weights
+
+
+def removable_channels(channels: Channels) -> int:
+    """Channels of all groups that can be cut."""
+    return sum(g.channels for g in channels.groups if g.prunable)
+
+
+def smallest_keep(channels: Channels) -> float:
+    """The share of removable channels that the floors of all groups leave."""
+    total = removable_channels(channels)
+    kept = sum(_floor(g.channels) for g in channels.groups if g.prunable)
+    return 1.0 if total == 0 else kept / total
+
+
+def _floor(channels: int) -> int:
+    return max(1, round(GROUP_FLOOR * channels))
+
+
+def cut_to(
+    candidate: Candidate,
+    keep: float,
+    *,
+    before: Channels,
+    criterion: str,
+    round_to: int = 1,
+    seed: int = 0,
+) -> Candidate:
+    """The candidate cut until ``keep`` of the whole model's removable channels are left.
+
+    Parameters
+    ----------
+    candidate
+        A model that may be cut already; it is not changed.
+    before
+        Channel groups of the model before any cut: ``keep`` and the floors refer to them.
+
+    Returns
+    -------
+    Candidate
+        The same one where no fewer channels are asked for than it has.
+    """
+    channels = trace(candidate.graph)
+    have = removable_channels(channels)
+    want = round(keep * removable_channels(before))
+    if have == 0 or want >= have:
+        return candidate
+    scores = score(criterion, candidate.graph, candidate.weights, channels, seed=seed)
+    floors = {g.id: _floor(g.channels) for g in before.groups}
+    plan = plan_global(
+        candidate.graph, channels, scores, keep=want / have, floors=floors, round_to=round_to
+    )
+    made = cut(candidate.graph, candidate.weights, channels, plan)
+    return Candidate(graph=made.graph, weights=made.weights)
+
+
+def reached_keep(candidate: Candidate, before: Channels) -> float:
+    """Share of the whole model's removable channels that a candidate has."""
+    total = removable_channels(before)
+    if total == 0:
+        return 1.0
+    prunable = {g.id for g in before.groups if g.prunable}
+    left = sum(g.channels for g in trace(candidate.graph).groups if g.id in prunable)
+    return left / total

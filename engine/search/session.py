@@ -1,0 +1,213 @@
+"""One search from its job to its result: the order of events, and nothing of how each is done."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from engine import events as ev
+from engine.control import EngineControl
+from engine.device import prepare_device, versions
+from engine.errors import EngineFailure, UserError
+from engine.job import Job
+from engine.runs import RunFolder
+from engine.search import finish
+from engine.search.asking import Asking, Limits
+from engine.search.context import (
+    Context,
+    Emit,
+    Opened,
+    complete,
+    data_opened,
+    model_opened,
+    open_data,
+    open_files,
+)
+from engine.search.describe import counts
+from engine.search.heuristic import heuristic, structured, unstructured
+from engine.search.models import Candidate, removable_channels, smallest_keep
+from engine.search.published import grid, three_step
+from engine.search.sizes import SizeMeter
+from engine.search.trials import Clock, TrialRunner, told_of
+from engine.search.verdict import Target
+from engine.training.evaluate import predict_outputs
+
+DEFAULT_FINE_TUNES = 6
+MAX_FAILURES = 3
+STRATEGIES = {
+    "heuristic": heuristic,
+    "structured": structured,
+    "unstructured": unstructured,
+    "three-step": three_step,
+    "grid": grid,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgeted:
+    """When the search has to end: ``deadline_s`` on the monotonic clock, None without one."""
+
+    fine_tunes: int
+    deadline_s: float | None
+
+    def over(self) -> bool:
+        """Whether the time is spent."""
+        return self.deadline_s is not None and time.monotonic() >= self.deadline_s
+
+
+def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
+    """Run the job of a folder to its end, going on where an earlier session ended.
+
+    Returns
+    -------
+    str
+        ``"met"`` or ``"not_met"``.
+
+    Raises
+    ------
+    Stopped
+        Where the person stopped it; the best so far is in the folder.
+    UserError
+        Where model or data cannot be used.
+    """
+    job = folder.job()
+    earlier = folder.state()
+    device = prepare_device()
+    emit(
+        ev.RunStarted(
+            run_id=folder.path.name, job=job, time=time.time(), device=device, versions=versions()
+        )
+    )
+    _refuse(job)
+    deadline = None if job.budget.time_s is None else time.monotonic() + job.budget.time_s
+    budget = Budgeted(fine_tunes=job.budget.max_trials or DEFAULT_FINE_TUNES, deadline_s=deadline)
+    with SizeMeter(job) as meter:
+        opened, target, context = _baseline(job, folder, emit, control, meter)
+        if (
+            target.sign
+            * (
+                context.metric.value(context.baseline_outputs, opened.data.search.labels)
+                - target.floor
+            )
+            < 0
+        ):
+            return finish.baseline_below(context, target, folder, emit)
+        clock = Clock(emit, budget.fine_tunes, time.monotonic)
+        runner = TrialRunner(context, target, folder, emit, control, meter=meter, clock=clock)
+        done = {t.trial: t for t in earlier.trials}
+        best = _drive(_strategy(context, budget), runner, target, budget, done, emit, control)
+        return finish.finish(context, target, runner, best, folder, emit, control, meter)
+
+
+def _refuse(job: Job) -> None:
+    if job.strategy not in STRATEGIES:
+        raise UserError(
+            "strategy.unavailable",
+            f"This strategy is not part of this version: {job.strategy}.",
+            f"Choose one of {', '.join(STRATEGIES)}.",
+        )
+
+
+def _baseline(
+    job: Job, folder: RunFolder, emit: Emit, control: EngineControl, meter: SizeMeter
+) -> tuple[Opened, Target, Context]:
+    """Open everything and measure the model that came in."""
+    from engine.channels.trace import trace
+
+    emit(ev.PhaseStarted(phase="opening"))
+    file, weights = open_files(job)
+    emit(model_opened(file, trace(file.graph)))
+    control.checkpoint()
+    emit(ev.PhaseStarted(phase="data"))
+    opened = open_data(job, file, weights, control)
+    emit(data_opened(opened))
+    emit(ev.PhaseStarted(phase="baseline"))
+    search = opened.data.search
+    outputs = predict_outputs(
+        opened.model, search.images, preprocess=opened.transform, control=control
+    )
+    value = opened.metric.value(outputs, search.labels)
+    sign = 1 if opened.metric.higher_is_better else -1
+    given = job.goal.target is not None
+    target = Target(
+        value=value if job.goal.target is None else job.goal.target,
+        tolerance=job.goal.tolerance, given=given, sign=sign,
+    )  # fmt: skip
+    context = complete(job, opened, outputs, control)
+    sizes = meter.measure(context.candidate)
+    emit(
+        ev.BaselineMeasured(
+            metric=opened.metric.name, higher_is_better=opened.metric.higher_is_better,
+            value=value, interval=opened.metric.interval(outputs, search.labels),
+            samples=len(search), target=target.value,
+            target_from="given" if given else "baseline", tolerance=target.tolerance,
+            floor=target.floor, sizes=sizes,
+        )
+    )  # fmt: skip
+    return opened, target, context
+
+
+def _strategy(context: Context, budget: Budgeted) -> Asking:
+    sizes = counts(context.candidate.graph, context.candidate.weights)
+    limits = Limits(
+        fine_tunes=budget.fine_tunes,
+        tolerance=context.job.goal.tolerance,
+        smallest_keep=smallest_keep(context.channels),
+        objective=float(sizes.nonzero),
+        has_channels=removable_channels(context.channels) > 0,
+        has_gamma=any(
+            w.name == "gamma" for la in context.file.graph.layers.values() for w in la.weights
+        ),
+        l1_phase=context.job.l1_epochs > 0,
+    )
+    return STRATEGIES[context.job.strategy](limits)
+
+
+def _drive(
+    strategy: Asking,
+    runner: TrialRunner,
+    target: Target,
+    budget: Budgeted,
+    done: dict[int, ev.TrialDone],
+    emit: Emit,
+    control: EngineControl,
+) -> ev.TrialDone | None:
+    """Ask, run or recall, tell; until the strategy ends or the time is spent. The best trial."""
+    best: ev.TrialDone | None = None
+    phase: str | None = None
+    failures = 0
+    number = 0
+    told = None
+    while True:
+        try:
+            ask = next(strategy) if told is None else strategy.send(told)
+        except StopIteration:
+            return best
+        if budget.over():
+            strategy.close()
+            emit(ev.Warned(code="budget.time", message="The time is spent; the search ends here."))
+            return best
+        if ask.step != phase:
+            phase = ask.step
+            emit(ev.PhaseStarted(phase=ask.step))
+        number += 1
+        old = done.get(number)
+        if old is not None and old.kind == ask.kind and runner.recall(old, ask.parent):
+            trial = old
+        else:
+            control.checkpoint()
+            trial = runner.run(number, ask)
+        failures = failures + 1 if trial.value is None else 0
+        if failures >= MAX_FAILURES:
+            raise EngineFailure(
+                "trials.failed",
+                f"{MAX_FAILURES} trials in a row failed, the last one because:"
+                f" {trial.why.numbers.get('message')}",
+                "What was accepted before is kept in the run folder.",
+            )
+        if trial.best:
+            best = trial
+        told = told_of(trial, target)
+
+
+__all__ = ["Candidate", "run_search"]

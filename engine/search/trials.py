@@ -1,0 +1,339 @@
+"""Executes what a strategy asks: cut, train, re-estimate, evaluate, judge, keep.
+
+Owns the candidates of a run and their checkpoints. It decides nothing: asks come from a strategy,
+the verdict from :mod:`engine.search.verdict`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+
+from engine import events as ev
+from engine.control import EngineControl
+from engine.errors import TrialError
+from engine.modelfile.reader import open_model
+from engine.modelfile.rebuild import build, weights_of
+from engine.runs import RunFolder
+from engine.search.asking import Ask, Told
+from engine.search.context import Context
+from engine.search.describe import counts, layer_states
+from engine.search.models import Candidate, cut_to, reached_keep
+from engine.search.sizes import SizeMeter
+from engine.search.verdict import Judgement, Target, judge
+from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity
+from engine.sparsity.settings import SparsitySettings
+from engine.training.evaluate import predict_outputs
+from engine.training.finetune import fine_tune
+from engine.training.norms import reestimate_norms
+from engine.training.settings import FineTuneSettings
+
+PROBE_SAMPLES = 2000
+"""Search samples that a probe is evaluated on, at most."""
+
+NORM_BATCHES = 30
+"""Batches of training images that norms are re-estimated on (EagleEye, ECCV 2020)."""
+
+Emit = Callable[[ev.Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """An accepted or prepared candidate and the epochs of training behind it."""
+
+    candidate: Candidate
+    epochs: int = 0
+
+
+class Clock:
+    """Time left, from steps measured here: an upper bound, since a strategy may end early."""
+
+    def __init__(self, emit: Emit, fine_tunes: int, now: Callable[[], float]) -> None:
+        self._emit = emit
+        self._now = now
+        self._left = fine_tunes
+        self._measured: list[float] = []
+        self._told_at = 0.0
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """A fine-tune begins."""
+        self._began = self._now()
+
+    def batch(self, step: int, steps: int) -> None:
+        """A batch ended; tells about every two seconds."""
+        now = self._now()
+        if now - self._told_at < 2.0 or step < min(10, steps):
+            return
+        whole = (now - self._began) * steps / step
+        self._tell(whole - (now - self._began), others=whole)
+
+    def end(self) -> None:
+        """A fine-tune ended."""
+        self._left = max(0, self._left - 1)
+        self._measured.append(self._now() - self._began)
+        self._tell(0.0, others=0.0)
+
+    def _tell(self, this: float, *, others: float) -> None:
+        self._told_at = self._now()
+        mean = float(np.mean(self._measured)) if self._measured else others
+        left = max(0, self._left - (1 if this > 0 else 0))
+        self._emit(ev.WorkEstimated(fine_tunes_left=left, seconds_left=this + left * mean))
+
+
+class TrialRunner:
+    """Runs trials of one search.
+
+    Parameters
+    ----------
+    context
+        Model, data, target: what all trials share.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        target: Target,
+        folder: RunFolder,
+        emit: Emit,
+        control: EngineControl,
+        *,
+        meter: SizeMeter,
+        clock: Clock,
+    ) -> None:
+        self._context = context
+        self._target = target
+        self._folder = folder
+        self._emit = emit
+        self._control = control
+        self._meter = meter
+        self._clock = clock
+        self._arms: dict[int, Arm] = {}
+        self._best: float | None = None
+
+    def arm(self, trial: int | None) -> Arm:
+        """The candidate that a trial ended with; the baseline for None."""
+        if trial is None:
+            return Arm(candidate=self._context.candidate)
+        return self._arms[trial]
+
+    def recall(self, done: ev.TrialDone, parent: int | None) -> bool:
+        """Take up a trial of an earlier session; False where its checkpoint is gone."""
+        if done.checkpoint is None:
+            return True
+        path = self._folder.path / done.checkpoint
+        if not path.is_file():
+            return False
+        file, weights = open_model(path)
+        epochs = self.arm(parent).epochs + done.epochs
+        self._arms[done.trial] = Arm(
+            candidate=Candidate(graph=file.graph, weights=weights), epochs=epochs
+        )
+        if done.best and done.sizes is not None:
+            self._best = done.sizes.objective
+        return True
+
+    def run(self, trial: int, ask: Ask) -> ev.TrialDone:
+        """Run one trial from its start event to its end event.
+
+        Raises
+        ------
+        Stopped
+            Where a stop was asked for meanwhile; the trial then counts for nothing.
+        """
+        epochs = self._context.epochs if ask.kind == "fine_tune" else 0
+        if ask.gamma_l1 > 0 and self._context.job.l1_epochs > 0:
+            epochs = self._context.job.l1_epochs
+        self._emit(
+            ev.TrialStarted(
+                trial=trial, kind=ask.kind, step=ask.step, keep=ask.keep, sparsity=ask.sparsity,
+                epochs=epochs, parent=ask.parent, why=ask.why,
+            )
+        )  # fmt: skip
+        began = time.monotonic()
+        try:
+            done = (
+                self._probe(trial, ask) if ask.kind == "probe" else self._tune(trial, ask, epochs)
+            )
+        except TrialError as error:
+            done = self._failed(trial, ask, error)
+        finally:
+            keras.backend.clear_session()
+        done = replace(done, seconds=time.monotonic() - began)
+        self._emit(done)
+        return done
+
+    def _probe(self, trial: int, ask: Ask) -> ev.TrialDone:
+        context = self._context
+        candidate = self._cut(ask)
+        model = build(candidate.graph, candidate.weights)
+        self._reestimate(model)
+        part = context.data.search
+        images, labels = part.images[:PROBE_SAMPLES], part.labels[:PROBE_SAMPLES]
+        outputs = self._predict(model, images)
+        value = context.metric.value(outputs, labels)
+        sizes = counts(candidate.graph, candidate.weights)
+        return self._done(
+            trial, ask, candidate, value=value, sizes=sizes, accepted=False, epochs=0,
+            why=ev.Why(code="probe_only", numbers={"value": value, "samples": len(labels)}),
+        )  # fmt: skip
+
+    def _tune(self, trial: int, ask: Ask, epochs: int) -> ev.TrialDone:
+        context = self._context
+        parent = self.arm(ask.parent)
+        candidate = self._cut(ask)
+        model = build(candidate.graph, candidate.weights)
+        self._reestimate(model)
+        self._train(trial, model, candidate, ask, epochs)
+        self._reestimate(model)
+        trained = Candidate(graph=candidate.graph, weights=weights_of(model, candidate.graph))
+        outputs = self._predict(model, context.data.search.images)
+        value = context.metric.value(outputs, context.data.search.labels)
+        judgement = judge(value, self._target, self._standard_error(outputs))
+        sizes = self._meter.measure(trained)
+        prepared = ask.gamma_l1 > 0
+        accepted = judgement.passed and not prepared
+        best = accepted and (self._best is None or _less(sizes.objective, self._best))
+        checkpoint = None
+        if accepted or prepared:
+            checkpoint = self._keep(trial, model, best=best)
+            self._arms[trial] = Arm(candidate=trained, epochs=parent.epochs + epochs)
+        if best:
+            self._best = sizes.objective
+        why = ev.Why(code="prepared", numbers=judgement.why.numbers) if prepared else judgement.why
+        return self._done(
+            trial, ask, trained, value=value, sizes=sizes, accepted=accepted, best=best,
+            epochs=epochs, checkpoint=checkpoint, why=why,
+        )  # fmt: skip
+
+    def _cut(self, ask: Ask) -> Candidate:
+        context = self._context
+        return cut_to(
+            self.arm(ask.parent).candidate, ask.keep, before=context.channels,
+            criterion=context.job.criterion, round_to=context.job.round_to, seed=context.job.seed,
+        )  # fmt: skip
+
+    def _train(
+        self, trial: int, model: keras.Model, candidate: Candidate, ask: Ask, epochs: int
+    ) -> None:
+        context = self._context
+        settings: FineTuneSettings = replace(context.settings, epochs=epochs, gamma_l1=ask.gamma_l1)
+        sparsity = None
+        if ask.sparsity > 0:
+            targets = context.levels(candidate, ask.sparsity)
+            sparsity = SparsitySettings(targets=targets)
+        self._clock.begin()
+        began = time.monotonic()
+
+        def on_batch(step: int, steps: int, loss: float) -> None:
+            self._emit(ev.BatchDone(trial=trial, step=step, steps=steps, loss=loss))
+            self._clock.batch(step, steps)
+
+        def on_epoch(epoch: int, loss: float) -> None:
+            self._emit(
+                ev.EpochDone(
+                    trial=trial, epoch=epoch, epochs=epochs, loss=loss, value=None,
+                    seconds=time.monotonic() - began,
+                )
+            )  # fmt: skip
+
+        train = context.data.train
+        fine_tune(
+            model, train.images, train.labels, preprocess=context.transform, loss=context.loss,
+            settings=settings, sparsity=sparsity, teacher=context.teacher, control=self._control,
+            on_batch=on_batch, on_epoch=on_epoch,
+        )  # fmt: skip
+        self._clock.end()
+
+    def _reestimate(self, model: keras.Model) -> None:
+        reestimate_norms(
+            model, self._context.data.train.images, preprocess=self._context.transform,
+            batches=NORM_BATCHES, seed=self._context.job.seed, control=self._control,
+        )  # fmt: skip
+
+    def _predict(self, model: keras.Model, images: np.ndarray) -> np.ndarray:
+        return predict_outputs(
+            model, images, preprocess=self._context.transform, control=self._control
+        )
+
+    def _standard_error(self, outputs: np.ndarray) -> float:
+        context = self._context
+        labels = context.data.search.labels
+        if self._target.given:
+            return context.metric.standard_error(outputs, labels)
+        return context.metric.paired_standard_error(context.baseline_outputs, outputs, labels)
+
+    def _keep(self, trial: int, model: keras.Model, *, best: bool) -> str:
+        name = self._folder.checkpoint_name(trial)
+        self._folder.save_whole(name, lambda path: model.save(path, include_optimizer=False))
+        if best:
+            self._folder.adopt_model(name)
+        return name
+
+    def _done(
+        self,
+        trial: int,
+        ask: Ask,
+        candidate: Candidate,
+        *,
+        value: float,
+        sizes: ev.Sizes,
+        accepted: bool,
+        epochs: int,
+        why: ev.Why,
+        best: bool = False,
+        checkpoint: str | None = None,
+    ) -> ev.TrialDone:
+        context = self._context
+        zeros = total_sparsity(sparsity_of(candidate.weights, prunable_weights(candidate.graph)))
+        return ev.TrialDone(
+            trial=trial, kind=ask.kind, step=ask.step,
+            keep=reached_keep(candidate, context.channels),
+            sparsity=zeros,
+            value=value, accepted=accepted, best=best, epochs=epochs, seconds=0.0, sizes=sizes,
+            layers=layer_states(
+                candidate.graph, context.channels, weights=candidate.weights,
+                before=context.candidate.graph,
+            ),
+            checkpoint=checkpoint, why=why,
+        )  # fmt: skip
+
+    def _failed(self, trial: int, ask: Ask, error: TrialError) -> ev.TrialDone:
+        return ev.TrialDone(
+            trial=trial, kind=ask.kind, step=ask.step, keep=ask.keep, sparsity=ask.sparsity,
+            value=None, accepted=False, best=False, epochs=0, seconds=0.0, sizes=None, layers=(),
+            checkpoint=None,
+            why=ev.Why(code="failed", numbers={"message": error.message}),
+        )  # fmt: skip
+
+
+def told_of(done: ev.TrialDone, target: Target) -> Told:
+    """What a strategy is told of a finished trial, live or from the journal."""
+    guard = done.why.numbers.get("guard")
+    drop = None if done.value is None else target.sign * (target.value - done.value)
+    margin = None
+    if drop is not None:
+        margin = target.tolerance - drop - (guard if isinstance(guard, float) else 0.0)
+    return Told(
+        trial=done.trial,
+        keep=done.keep,
+        sparsity=done.sparsity,
+        value=done.value,
+        drop=drop,
+        margin=margin,
+        passed=done.accepted,
+        objective=None if done.sizes is None else done.sizes.objective,
+    )
+
+
+def _less(a: float | None, b: float | None) -> bool:
+    if a is None:
+        return False
+    return b is None or a < b
+
+
+__all__ = ["Arm", "Clock", "Judgement", "TrialRunner", "told_of"]

@@ -1,0 +1,200 @@
+"""The commands that need Keras, as functions of JSON, called in a process of their own.
+
+Owns the answers of ``slim``, ``evaluate`` and ``export``; see :mod:`engine.api` for the callers.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from engine import jsonio
+from engine.channels.cost import cost
+from engine.channels.oracle import reference
+from engine.channels.plan import plan_uniform
+from engine.channels.surgery import cut
+from engine.channels.trace import trace
+from engine.criteria import score
+from engine.errors import EngineFailure, UserError
+from engine.export.exporter import export_model
+from engine.export.place import beside, move_in
+from engine.job import DataSpec, Goal, Job
+from engine.modelfile.graph import LayerGraph, Weights
+from engine.modelfile.reader import open_model, read_model
+from engine.modelfile.rebuild import build
+from engine.runs import MODEL, RunFolder
+from engine.search.context import open_data, open_files
+from engine.search.samples import write_export_samples
+from engine.training.evaluate import predict_outputs
+
+REL_DIFF_LIMIT = 1e-4
+"""Largest difference between a cut model and its reference, over the output's deviation."""
+
+CHECK_SAMPLES = 8
+
+
+def slim(payload: dict[str, Any]) -> dict[str, Any]:
+    """Cut every removable group once; see :func:`engine.api.slim`."""
+    keep = float(payload["keep"])
+    if not 0.0 < keep <= 1.0:
+        raise UserError("keep.range", f"The share to keep is above 0 and at most 1: {keep}.")
+    file, weights = open_model(Path(payload["model"]))
+    channels = trace(file.graph)
+    scores = score(payload["criterion"], file.graph, weights, channels, seed=int(payload["seed"]))
+    plan = plan_uniform(file.graph, channels, scores, keep=keep, round_to=int(payload["round_to"]))
+    made = cut(file.graph, weights, channels, plan)
+    expected = reference(file.graph, weights, channels, plan)
+    diff, rel = compare(expected, (made.graph, made.weights), seed=int(payload["seed"]))
+    if rel > REL_DIFF_LIMIT:
+        raise EngineFailure(
+            "slim.promise",
+            f"The cut model differs from its reference by {rel:.1e} of the output's deviation,"
+            f" more than {REL_DIFF_LIMIT:.0e}: {payload['model']}.",
+            "Nothing was written. Please report this model.",
+        )
+    out = Path(payload["out"])
+    with beside(out) as folder:
+        partial = folder / "model.keras"
+        build(made.graph, made.weights).save(partial, include_optimizer=False)
+        move_in(partial, out, force=True)
+    before, after = cost(file.graph), cost(made.graph)
+    return {
+        "schema": 1,
+        "path": str(out),
+        "params_before": file.graph.params,
+        "params_after": made.graph.params,
+        "macs_before": before.macs,
+        "macs_after": after.macs,
+        "max_abs_diff": diff,
+        "rel_diff": rel,
+        "groups_cut": sum(
+            len(plan.keep.get(g.id, ())) < g.channels for g in channels.groups if g.id in plan.keep
+        ),
+        "pinned": sum(not g.prunable for g in channels.groups),
+        "border_effects": list(made.border_effects),
+    }
+
+
+def compare(
+    one: tuple[LayerGraph, Weights], other: tuple[LayerGraph, Weights], *, seed: int
+) -> tuple[float, float]:
+    """Largest difference of two models on random input, before the last activation.
+
+    Returns
+    -------
+    tuple
+        Absolute, and over the standard deviation of the first one's output; the largest over all
+        outputs.
+    """
+    rng = np.random.default_rng(seed)
+    models = [without_last_activation(build(*pair)) for pair in (one, other)]
+    inputs = [
+        rng.uniform(0.0, 1.0, (CHECK_SAMPLES, *(s or 32 for s in tensor.shape[1:]))).astype(
+            "float32"
+        )
+        for tensor in models[0].inputs
+    ]
+    found = [keras.tree.flatten(model(inputs, training=False)) for model in models]
+    diff = rel = 0.0
+    for a, b in zip(*found, strict=True):
+        first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        apart = float(np.max(np.abs(first - second)))
+        diff = max(diff, apart)
+        rel = max(rel, apart / max(float(np.std(first)), 1e-12))
+    return diff, rel
+
+
+def without_last_activation(model: keras.Model) -> keras.Model:
+    """The model with linear output layers, so that a saturated softmax hides nothing.
+
+    An activation layer at the end is left out; an activation inside the last layer is switched
+    off. The model given is changed: build one for this purpose.
+    """
+    tensors = []
+    for tensor in model.outputs:
+        layer, index, _ = tensor._keras_history
+        if isinstance(layer, keras.layers.Softmax | keras.layers.Activation):
+            tensor = layer._inbound_nodes[index].input_tensors[0]
+        elif hasattr(layer, "activation"):
+            layer.activation = keras.activations.linear
+        tensors.append(tensor)
+    return keras.Model(model.inputs, tensors)
+
+
+def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
+    """The metric on a split; see :func:`engine.api.evaluate`."""
+    job = Job(
+        model=payload["model"],
+        data=DataSpec(
+            source=payload["data"], test=payload["test"], preprocess=payload["preprocess"],
+            seen=payload["seen"],
+        ),
+        goal=Goal(metric=payload["metric"]),
+    )  # fmt: skip
+    file, weights = open_files(job)
+    opened = open_data(job, file, weights)
+    parts = {
+        "search": [opened.data.search],
+        "report": [opened.data.report],
+        "all": [opened.data.search, opened.data.report],
+    }[payload["split"]]
+    images = np.concatenate([p.images for p in parts])
+    labels = np.concatenate([p.labels for p in parts])
+    outputs = predict_outputs(opened.model, images, preprocess=opened.transform)
+    return {
+        "schema": 1,
+        "metric": opened.metric.name,
+        "value": opened.metric.value(outputs, labels),
+        "interval": list(opened.metric.interval(outputs, labels)),
+        "samples": len(labels),
+        "split": payload["split"],
+        "task": opened.task.kind,
+        "preprocess": opened.preprocess.name,
+        "preprocess_values": opened.preprocess_values,
+        "seen": opened.data.seen,
+        "notes": list(opened.notes),
+    }
+
+
+def export(payload: dict[str, Any]) -> dict[str, Any]:
+    """Save in a checked format; see :func:`engine.api.export`."""
+    source = Path(payload["source"])
+    job: Job | None = None
+    if source.is_dir() and (source / "job.json").is_file():
+        job = RunFolder.open(source).job()
+        source = source / MODEL
+        if not source.is_file():
+            raise UserError(
+                "run.no_model",
+                f"This run has no accepted model yet: {payload['source']}.",
+                "Let the search go on first, with 'secateur resume'.",
+            )
+    data = payload["data"] or (None if job is None else job.data.source)
+    with tempfile.TemporaryDirectory(prefix="secateur-") as temporary:
+        samples = None
+        if data is not None:
+            samples = Path(temporary) / "samples.npz"
+            write_samples(source, data, job, samples)
+        else:
+            read_model(source)
+        result = export_model(
+            source, payload["to"], Path(payload["out"]), quantize=payload["quantize"],
+            sparse=payload["sparse"], samples=samples, force=payload["force"],
+        )  # fmt: skip
+    answer = jsonio.to_plain(result)
+    if not isinstance(answer, dict):
+        raise EngineFailure("export.answer", "The export gave no answer.")
+    return answer
+
+
+def write_samples(source: Path, data: str, job: Job | None, out: Path) -> None:
+    """The samples that an export of a model is checked and calibrated on."""
+    spec = DataSpec(source=data) if job is None else job.data
+    wanted = Job(model=str(source), data=spec)
+    file, weights = open_files(wanted)
+    opened = open_data(wanted, file, weights)
+    write_export_samples(opened.data, opened.preprocess, out)
