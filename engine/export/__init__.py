@@ -4,7 +4,20 @@ Importing this package imports neither TensorFlow nor a TFLite runtime.
 """
 
 from engine.export.exporter import export_model
+from engine.export.latency import latency_pair
 from engine.export.result import Checks, ExportResult, Latency
 from engine.export.server import HelperProcess
+from engine.export.sizes import FileSizes, estimate_gzip_bytes, measure_file_sizes, measure_sizes
 
-__all__ = ["Checks", "ExportResult", "HelperProcess", "Latency", "export_model"]
+__all__ = [
+    "Checks",
+    "ExportResult",
+    "FileSizes",
+    "HelperProcess",
+    "Latency",
+    "estimate_gzip_bytes",
+    "export_model",
+    "latency_pair",
+    "measure_file_sizes",
+    "measure_sizes",
+]

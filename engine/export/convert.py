@@ -11,13 +11,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from engine import jsonio
-from engine.export.request import ConvertAnswer, ConvertRequest
+from engine.export.place import gzip_bytes
+from engine.export.request import ConvertAnswer, ConvertRequest, SizesRequest
 from engine.export.samples import InputSpec, Samples, write_samples
+from engine.export.savedmodel import write_saved_model
 from engine.export.source import (
-    flat_outputs,
     limit_threads,
     open_source,
     outputs_of,
@@ -26,6 +26,8 @@ from engine.export.source import (
 )
 from engine.export.tflite import convert_frozen, frozen_function
 from engine.export.unsafe import refuse_unsafe
+
+SIZE_CALIBRATION_SAMPLES = 4
 
 
 def convert(payload: Any) -> Any:
@@ -64,24 +66,24 @@ def convert(payload: Any) -> Any:
     )
 
 
-def write_saved_model(model: keras.Model, inputs: tuple[InputSpec, ...], out: Path) -> None:
-    """Write a SavedModel for inference: ``serving_default``, any batch size, no optimiser."""
-    open_sizes = [tuple(t.shape[1:]) for t in model.inputs]
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-
-    def serve(*tensors: Any) -> dict[str, Any]:
-        return {f"output_{i}": t for i, t in enumerate(flat_outputs(model, tensors))}
-
-    archive.add_endpoint(
-        "serve",
-        serve,
-        input_signature=[
-            tf.TensorSpec((None, *shape), spec.dtype, name=spec.name)
-            for shape, spec in zip(open_sizes, inputs, strict=True)
-        ],
-    )
-    archive.write_out(str(out), verbose=False)
+def sizes(payload: Any) -> Any:
+    """Bytes of a model's TFLite files, for :mod:`engine.export.sizes`."""
+    request = jsonio.from_plain(payload, SizesRequest)
+    limit_threads()
+    keras.utils.clear_session()
+    model = open_source(Path(request.source))
+    samples, inputs = samples_for(model, None)
+    frozen = frozen_function(model, inputs)
+    plain = convert_frozen(frozen, inputs)
+    answer: dict[str, int | None] = {
+        "tflite_bytes": len(plain),
+        "tflite_gzip_bytes": gzip_bytes(plain),
+    }
+    if request.int8:
+        calibration = [a[:SIZE_CALIBRATION_SAMPLES] for a in samples.inputs]
+        small = convert_frozen(frozen, inputs, quantize="int8", calibration=calibration)
+        answer |= {"tflite_int8_bytes": len(small), "tflite_int8_gzip_bytes": gzip_bytes(small)}
+    return answer
 
 
 def _tflite(

@@ -107,4 +107,9 @@ def bytes_of(path: Path) -> int:
 
 def gzip_bytes_of(path: Path) -> int:
     """Size after gzip (level 9, no time stamp), summed over the files of a folder."""
-    return sum(len(gzip.compress(p.read_bytes(), 9, mtime=0)) for p in files_of(path))
+    return sum(gzip_bytes(p.read_bytes()) for p in files_of(path))
+
+
+def gzip_bytes(data: bytes) -> int:
+    """Size of some bytes after gzip: level 9, no time stamp."""
+    return len(gzip.compress(data, 9, mtime=0))

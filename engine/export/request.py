@@ -69,3 +69,11 @@ class CheckAnswer:
     ops: dict[str, int] | None = None
     failure: str | None = None
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizesRequest:
+    """Measure the TFLite files of one model without keeping them."""
+
+    source: str
+    int8: bool = True

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.errors import UserError
+from engine.export.parts import read_parts
 from engine.export.samples import InputSpec, Samples, fit_samples, live_samples, read_samples
 
 BATCH = 64
@@ -40,11 +41,17 @@ def limit_threads(threads: int = 2) -> None:
 
 
 def open_source(path: Path) -> keras.Model:
-    """Open a Keras file, ours or a stranger's, and rebuild it; no code of the file runs."""
+    """Rebuild a model from a Keras file or from a folder of :mod:`engine.export.parts`.
+
+    No code of the file runs, and Keras itself never opens it.
+    """
     try:
         from engine.modelfile import open_model, rebuild
     except ImportError:
         return keras.saving.load_model(path, compile=False)
+    if path.is_dir():
+        graph, weights = read_parts(path)
+        return rebuild.build(graph, weights)
     model_file, weights = open_model(path)
     return rebuild.build(model_file.graph, weights)
 
