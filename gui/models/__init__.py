@@ -1,0 +1,1 @@
+"""Qt item models over plain values of the engine: layers, decisions, recent places."""

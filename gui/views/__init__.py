@@ -1,0 +1,1 @@
+"""The stages of the window: set up, search, layers, export."""

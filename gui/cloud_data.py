@@ -1,0 +1,148 @@
+"""What the size-accuracy cloud shows, as plain values: points, lines, the range in view.
+
+Pure functions of a :class:`engine.runstate.RunState`; no Qt, no plotting library.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.events import Sizes
+from engine.runstate import RunState
+from gui import sentences, units
+
+Measure = Literal["objective", "nonzero", "macs"]
+FOCUS_TOLERANCES = 6.0
+"""Points further below the floor than this many tolerances do not widen the view."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A trial in the cloud; ``x`` in the measure's unit, ``y`` the metric. Trial None: baseline."""
+
+    trial: int | None
+    x: float
+    y: float
+    kind: Literal["probe", "fine_tune", "baseline"]
+    accepted: bool = False
+    best: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """All points with the lines; ``low``/``high`` and ``left``/``right`` are the range to show."""
+
+    points: tuple[Point, ...]
+    target: float | None
+    floor: float | None
+    measure: Measure
+    metric: str | None
+    left: float
+    right: float
+    low: float
+    high: float
+    below: int
+
+
+def x_of(sizes: Sizes | None, measure: Measure) -> float | None:
+    """A model's size in a measure; None where it was not measured (or is not positive)."""
+    if sizes is None:
+        return None
+    value: float | None
+    match measure:
+        case "objective":
+            value = sizes.objective
+        case "nonzero":
+            value = sizes.nonzero
+        case "macs":
+            value = sizes.macs
+    return None if value is None or not math.isfinite(value) or value <= 0 else float(value)
+
+
+def measures(state: RunState) -> tuple[Measure, ...]:
+    """The measures that there are figures for, the best one first."""
+    minimise = "size" if state.job is None else state.job.goal.minimise
+    found: list[Measure] = []
+    accepted = [t.sizes for t in state.trials if t.kind == "fine_tune"]
+    same = {"params": "nonzero", "macs": "macs"}.get(minimise)
+    if same is None and accepted and all(x_of(s, "objective") is not None for s in accepted):
+        found.append("objective")
+    found.append("nonzero")
+    if state.baseline is not None and state.baseline.sizes.macs:
+        found.append("macs")
+    if same == "macs" and "macs" in found:
+        found.sort(key=lambda m: m != "macs")
+    return tuple(found)
+
+
+def measure_name(state: RunState, measure: Measure) -> str:
+    """The axis title of a measure."""
+    if measure == "objective":
+        minimise = "size" if state.job is None else state.job.goal.minimise
+        return sentences.OBJECTIVE_SIZES[minimise]
+    return "Non-zero parameters" if measure == "nonzero" else "Multiply-adds per sample"
+
+
+def measure_value(state: RunState, measure: Measure, value: float | None) -> str:
+    """A size in its unit."""
+    if measure == "objective":
+        minimise = "size" if state.job is None else state.job.goal.minimise
+        if minimise == "latency":
+            return units.NOT_MEASURED if value is None else f"{value:.3g} ms"
+        if minimise in ("size", "file"):
+            return units.size(value)
+    return units.short_count(value)
+
+
+def cloud(state: RunState, measure: Measure) -> Cloud:
+    """The cloud of a run."""
+    points = []
+    base = state.baseline
+    if base is not None:
+        x = x_of(base.sizes, measure)
+        if x is not None:
+            points.append(Point(trial=None, x=x, y=base.value, kind="baseline"))
+    for trial in state.trials:
+        x = x_of(trial.sizes, measure)
+        if x is None or trial.value is None or not math.isfinite(trial.value):
+            continue
+        points.append(
+            Point(
+                trial=trial.trial,
+                x=x,
+                y=trial.value,
+                kind=trial.kind,
+                accepted=trial.accepted,
+                best=trial.trial == state.best,
+            )
+        )
+    floor = None if base is None else base.floor
+    low, high = _range_y(points, floor, None if base is None else base.tolerance)
+    xs = [p.x for p in points]
+    return Cloud(
+        points=tuple(points),
+        target=None if base is None else base.target,
+        floor=floor,
+        measure=measure,
+        metric=None if base is None else base.metric,
+        left=min(xs, default=1.0) / 1.35,
+        right=max(xs, default=10.0) * 1.35,
+        low=low,
+        high=high,
+        below=sum(p.y < low for p in points),
+    )
+
+
+def _range_y(
+    points: list[Point], floor: float | None, tolerance: float | None
+) -> tuple[float, float]:
+    """The metric's range worth showing: floor, baseline, fine-tunes, and probes not far below."""
+    if floor is None:
+        return 0.0, 1.0
+    reach = FOCUS_TOLERANCES * max(tolerance or 0.0, 0.005)
+    near = [p.y for p in points if p.y >= floor - reach] + [floor]
+    low, high = min(near), max(near)
+    pad = max(0.14 * (high - low), 0.004)
+    return low - pad, high + pad

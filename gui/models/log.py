@@ -1,0 +1,98 @@
+"""The decision log as a Qt list model: one sentence a row, newest last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QColor
+
+from engine import events as ev
+from gui import sentences
+from gui.icons import pixmap
+from gui.record import LogEvent
+from gui.theme import colours
+
+Index = QModelIndex | QPersistentModelIndex
+TRIAL_ROLE = Qt.ItemDataRole.UserRole
+PLAIN = (ev.PhaseStarted, ev.RunStarted)
+
+
+def mark(event: LogEvent) -> tuple[str, str]:
+    """Icon and colour role of a line."""
+    match event:
+        case ev.TrialDone():
+            if event.kind == "probe":
+                return "search", "probe"
+            if event.accepted:
+                return "circle-check", "good"
+            return ("circle-x", "bad") if event.why.code != "stopped" else ("square", "muted")
+        case ev.TrialStarted():
+            return "activity", "accent"
+        case ev.Warned():
+            return "triangle-alert", "warn"
+        case ev.RunEnded():
+            return ("octagon-x", "bad") if event.outcome == "failed" else ("scissors", "accent")
+        case ev.BaselineMeasured() | ev.ReportMeasured() | ev.ControlMeasured():
+            return "target", "accent"
+        case ev.Exported():
+            return "package-check", "good"
+        case _:
+            return "chevron-right", "muted"
+
+
+class LogModel(QAbstractListModel):
+    """Decisions as sentences."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._log: tuple[LogEvent, ...] = ()
+        self._metric: str | None = None
+
+    def set_log(self, log: tuple[LogEvent, ...], metric: str | None) -> None:
+        """Show this log; rows that are there already are left alone."""
+        if log is self._log and metric == self._metric:
+            return
+        same = 0
+        if metric == self._metric:
+            shorter = min(len(log), len(self._log))
+            while same < shorter and log[same] is self._log[same]:
+                same += 1
+        else:
+            self._metric = metric
+        if same < len(self._log):
+            self.beginRemoveRows(QModelIndex(), same, len(self._log) - 1)
+            self._log = self._log[:same]
+            self.endRemoveRows()
+        if same < len(log):
+            self.beginInsertRows(QModelIndex(), same, len(log) - 1)
+            self._log = log
+            self.endInsertRows()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        """Qt: number of lines."""
+        return 0 if parent.isValid() else len(self._log)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Qt: a line."""
+        if not index.isValid() or index.row() >= len(self._log):
+            return None
+        event = self._log[index.row()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.ToolTipRole:
+                return sentences.sentence(event, self._metric)
+            case Qt.ItemDataRole.DecorationRole:
+                name, tint = mark(event)
+                return pixmap(name, str(getattr(colours(), tint)), 16)
+            case Qt.ItemDataRole.ForegroundRole if isinstance(event, PLAIN):
+                return QColor(colours().muted)
+            case _ if role == TRIAL_ROLE:
+                return event.trial if isinstance(event, ev.TrialDone | ev.TrialStarted) else None
+        return None
+
+    def row_of_trial(self, trial: int) -> int | None:
+        """The row that tells of a trial."""
+        for row, event in enumerate(self._log):
+            if isinstance(event, ev.TrialDone | ev.TrialStarted) and event.trial == trial:
+                return row
+        return None

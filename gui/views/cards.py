@@ -1,0 +1,292 @@
+"""The model card and the data card of the set-up stage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
+
+from engine.events import DataOpened
+from engine.job import DataSpec
+from gui import units
+from gui.facts import ModelFacts
+from gui.session import Baseline
+from gui.theme import GRID
+from gui.widgets.basics import Card, Facts, button, label
+from gui.widgets.numbers import Numbers
+from gui.widgets.strip import LayerStrip
+
+_FORMATS = {"keras3": "Keras 3 (.keras)", "keras2": "Keras 2 (.keras)", "h5": "HDF5 (.h5)"}
+_SEEN: tuple[tuple[str, str], ...] = (
+    ("unknown", "Not known"),
+    ("yes", "Yes"),
+    ("no", "No"),
+)
+PREPROCESS: tuple[tuple[str, str], ...] = (
+    ("auto", "Find out (try each on samples)"),
+    ("none", "None, as they are"),
+    ("0-1", "0 to 1"),
+    ("-1-1", "\u22121 to 1"),
+    ("caffe", "Caffe (BGR, means taken off)"),
+    ("torch", "PyTorch (means and deviations)"),
+    ("per-image", "Each image standardised"),
+    ("per-channel", "Each channel standardised"),
+)
+GROUPS_NAMED = 3
+
+
+class ModelCard(Card):
+    """What is known of the model from its file alone."""
+
+    open_wanted = Signal()
+    layers_wanted = Signal()
+    layer_chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__("Model")
+        row = QHBoxLayout()
+        row.setSpacing(GRID)
+        self.name = label("", "heading", select=True)
+        self.chip = label("", "chip")
+        row.addWidget(self.name)
+        row.addWidget(self.chip, 0, Qt.AlignmentFlag.AlignVCenter)
+        row.addStretch(1)
+        row.addWidget(button("All layers", self.layers_wanted.emit, role="link"))
+        row.addWidget(
+            button("Open another", self.open_wanted.emit, role="link", tip="Ctrl+O"),
+        )
+        self.body.addLayout(row)
+        self.numbers = Numbers()
+        self.body.addWidget(self.numbers)
+        self.strip = LayerStrip()
+        self.strip.chosen.connect(self.layer_chosen)
+        self.strip.opened.connect(lambda _name: self.layers_wanted.emit())
+        self.body.addWidget(self.strip)
+        self.pinned = label("", "small", wrap=True)
+        self.warnings = label("", "warn", wrap=True, select=True)
+        self.body.addWidget(self.pinned)
+        self.body.addWidget(self.warnings)
+
+    def show_model(self, facts: ModelFacts | None, reading: Path | None) -> None:
+        """Show a model, or that one is being read."""
+        if facts is None:
+            name = "" if reading is None else reading.name
+            self.name.setText(f"Reading {name} \u2026" if name else "No model yet")
+            self.chip.hide()
+            self.numbers.show_pairs(())
+            self.strip.hide()
+            self.pinned.hide()
+            self.warnings.hide()
+            return
+        opened = facts.opened
+        self.name.setText(facts.name)
+        self.name.setToolTip(facts.path)
+        self.chip.setText(_FORMATS.get(opened.format, opened.format))
+        self.chip.setToolTip(f"Written by {facts.written_by or 'an unknown version'}")
+        self.chip.show()
+        zeros = sum(s.zeros or 0 for s in opened.layers)
+        kernels = sum(s.prunable_weights for s in opened.layers)
+        measured = all(s.zeros is not None for s in opened.layers if s.prunable_weights)
+        prunable = [g for g in facts.groups if g.prunable]
+        self.numbers.show_pairs(
+            (
+                ("Parameters", units.count(opened.params)),
+                ("Multiply-adds", units.short_count(opened.macs)),
+                ("File", units.size(facts.size_bytes)),
+                ("Input", " and ".join(units.shape(s) for s in facts.inputs)),
+                ("Removable channels", f"{facts.removable:,} in {len(prunable)} groups"),
+                ("Zero weights", units.percent(zeros / kernels if kernels and measured else None)),
+            )
+        )
+        self.strip.show()
+        self.strip.set_layers(opened.layers)
+        text = _pinned_text(facts)
+        self.pinned.setText(text)
+        self.pinned.setVisible(bool(text))
+        self.warnings.setText("\n".join(opened.warnings))
+        self.warnings.setVisible(bool(opened.warnings))
+
+
+def _pinned_text(facts: ModelFacts) -> str:
+    fixed = [g for g in facts.groups if not g.prunable]
+    if not fixed:
+        return ""
+    reasons = list(dict.fromkeys(g.reason or "no reason given" for g in fixed))
+    more = f", and {len(reasons) - GROUPS_NAMED} more" if len(reasons) > GROUPS_NAMED else ""
+    which = units.plural(len(fixed), "group")
+    return f"{which} cannot be cut: {'; '.join(reasons[:GROUPS_NAMED])}{more}."
+
+
+class DataCard(Card):
+    """Where the labelled data are, and what was found in them once the engine has read them."""
+
+    file_wanted = Signal()
+    folder_wanted = Signal()
+    changed = Signal(object)
+    measure_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__("Data")
+        row = QHBoxLayout()
+        row.setSpacing(GRID)
+        self.name = label("", "heading", select=True)
+        row.addWidget(self.name)
+        row.addStretch(1)
+        self.digits_button = button(
+            "Use digits",
+            lambda: self.changed.emit(DataSpec(source="digits")),
+            role="link",
+            tip="1,797 handwritten digits, 8 \u00d7 8 pixels, built in",
+        )
+        self.file_button = button(
+            "Choose a file", self.file_wanted.emit, tip=".npz, .h5, .csv or a data script (Ctrl+D)"
+        )
+        self.folder_button = button(
+            "Choose a folder", self.folder_wanted.emit, tip="A folder with a subfolder per class"
+        )
+        for made in (self.digits_button, self.file_button, self.folder_button):
+            row.addWidget(made)
+        self.body.addLayout(row)
+        self.hint = label("", "muted", wrap=True)
+        self.body.addWidget(self.hint)
+        self._choices = self._make_choices()
+        self.body.addWidget(self._choices)
+        self.facts = Facts()
+        self.body.addWidget(self.facts)
+        self.measure_row = QWidget()
+        measure = QHBoxLayout(self.measure_row)
+        measure.setContentsMargins(0, 0, 0, 0)
+        self.baseline = label("", select=True)
+        measure.addWidget(self.baseline)
+        self.measure_button = button(
+            "Measure now",
+            self.measure_wanted.emit,
+            role="link",
+            tip="Measure the unpruned model on the search split; Start does this too",
+        )
+        measure.addWidget(self.measure_button)
+        measure.addStretch(1)
+        self.body.addWidget(self.measure_row)
+        self._spec: DataSpec | None = None
+        self._filling = False
+
+    def _make_choices(self) -> QWidget:
+        row = QWidget()
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID)
+        self.preprocess = _combo("Preprocessing of the images", PREPROCESS)
+        self.seen = _combo("Whether the model was trained on these images", _SEEN)
+        for text, box in (
+            ("Preprocessing", self.preprocess),
+            ("Trained on these images?", self.seen),
+        ):
+            head = label(text, "muted")
+            head.setBuddy(box)
+            layout.addWidget(head)
+            layout.addWidget(box)
+            layout.addSpacing(GRID)
+            box.currentIndexChanged.connect(self._on_choice)
+        layout.addStretch(1)
+        return row
+
+    def show_data(
+        self,
+        spec: DataSpec | None,
+        found: DataOpened | None,
+        baseline: Baseline | None,
+        *,
+        measuring: bool,
+        ready: bool,
+        editable: bool,
+    ) -> None:
+        """Show what was chosen, and what the engine found where it has read it."""
+        self._spec = spec
+        self._filling = True
+        given = spec is not None
+        self.name.setText(_source_name(spec))
+        self.name.setToolTip("" if spec is None else spec.source)
+        self.digits_button.setVisible(not given)
+        for made in (self.digits_button, self.file_button, self.folder_button):
+            made.setEnabled(editable)
+        self.hint.setText(
+            "Labelled images, so that accuracy can be measured and repaired: an .npz file"
+            " (x_train, y_train, x_test \u2026), or a folder with a subfolder per class. They can be"
+            " dropped here too."
+        )
+        self.hint.setVisible(not given)
+        self._choices.setVisible(given and (spec is None or spec.source != "digits"))
+        self._choices.setEnabled(editable)
+        if spec is not None:
+            _choose(self.preprocess, spec.preprocess)
+            _choose(self.seen, spec.seen)
+        self.facts.show_pairs(() if found is None else data_pairs(found))
+        self.facts.setVisible(found is not None)
+        self.measure_row.setVisible(given)
+        if measuring:
+            text = "Measuring the baseline \u2026"
+        elif baseline is None:
+            text = "Baseline not measured yet."
+        else:
+            text = (
+                f"Baseline {units.metric_name(baseline.metric)}"
+                f" {units.metric_value(baseline.value, baseline.metric)} on"
+                f" {units.plural(baseline.samples, 'search sample')}."
+            )
+        self.baseline.setText(text)
+        self.measure_button.setVisible(baseline is None and not measuring)
+        self.measure_button.setEnabled(ready and editable)
+        self._filling = False
+
+    def _on_choice(self) -> None:
+        if self._filling or self._spec is None:
+            return
+        self.changed.emit(
+            replace(
+                self._spec,
+                preprocess=self.preprocess.currentData(),
+                seen=self.seen.currentData(),
+            )
+        )
+
+
+def data_pairs(found: DataOpened) -> tuple[tuple[str, str], ...]:
+    """What the engine found in the data, as pairs."""
+    shown = ", ".join(found.classes[:6]) + (" \u2026" if len(found.classes) > 6 else "")
+    pairs = [
+        ("Samples", f"{found.train:,} train, {found.search:,} search, {found.report:,} report"),
+        ("Classes", f"{len(found.classes)}: {shown}" if found.classes else "none"),
+        ("Preprocessing", found.preprocess),
+    ]
+    if found.seen != "no":
+        seen = "images the model may have been trained on"
+        pairs.append(("Seen", seen if found.seen == "unknown" else "the model was trained on them"))
+    if found.notes:
+        pairs.append(("Notes", "\n".join(found.notes)))
+    return tuple(pairs)
+
+
+def _source_name(spec: DataSpec | None) -> str:
+    if spec is None:
+        return "No data yet"
+    if spec.source == "digits":
+        return "Handwritten digits (built in)"
+    return Path(spec.source).name
+
+
+def _combo(name: str, items: tuple[tuple[str, str], ...]) -> QComboBox:
+    box = QComboBox()
+    box.setAccessibleName(name)
+    for key, text in items:
+        box.addItem(text, key)
+    return box
+
+
+def _choose(box: QComboBox, key: str) -> None:
+    index = box.findData(key)
+    if index < 0:
+        box.addItem(key, key)
+        index = box.count() - 1
+    box.setCurrentIndex(index)

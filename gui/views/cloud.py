@@ -1,0 +1,177 @@
+"""The size-accuracy cloud: every trial a point, target and floor as lines.
+
+Shape tells the kind of trial (diamond: probe, circle: fine-tune, square: baseline), filling tells
+acceptance; colour only repeats it. Imported after the first paint.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, Signal
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from engine.runstate import RunState
+from gui import units
+from gui.cloud_data import Cloud, Measure, Point, cloud, measure_name, measure_value
+from gui.theme import colours, theme
+from gui.views.plots import Plot, UnitAxis, line_pen
+
+
+class CloudPlot(QWidget):
+    """The cloud of one run; ``chosen`` carries a trial's id (-1: the baseline)."""
+
+    chosen = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state = RunState()
+        self._shown: Cloud | None = None
+        self._selected: int | None = None
+        self._bottom = UnitAxis("bottom", units.short_count, log=True)
+        self._left = UnitAxis("left", lambda v: f"{v:.1f}")
+        self.plot = Plot("Size against accuracy", self._bottom, self._left)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.plot)
+        self._floor = pg.InfiniteLine(angle=0, movable=False)
+        self._target = pg.InfiniteLine(angle=0, movable=False)
+        self._floor_text = pg.TextItem(anchor=(1, 0))
+        self._target_text = pg.TextItem(anchor=(1, 1))
+        self._best_text = pg.TextItem(anchor=(0.5, 1.6))
+        self._note = pg.TextItem(anchor=(0, 1))
+        self.scatter = pg.ScatterPlotItem(hoverable=True, tip=None)
+        self.scatter.sigClicked.connect(self._on_clicked)
+        self.scatter.sigHovered.connect(self._on_hovered)
+        for item in (self._floor, self._target, self.scatter):
+            self.plot.addItem(item)
+        for item in (self._floor_text, self._target_text, self._best_text, self._note):
+            self.plot.addItem(item, ignoreBounds=True)
+        self.plot.getViewBox().sigRangeChanged.connect(self._place_texts)
+        theme().changed.connect(self._restyle)
+        self._restyle()
+
+    @property
+    def shown(self) -> Cloud | None:
+        """What is on show."""
+        return self._shown
+
+    def show_state(self, state: RunState, measure: Measure, selected: int | None) -> None:
+        """Draw a run in a measure, one trial marked."""
+        found = cloud(state, measure)
+        if found == self._shown and selected == self._selected:
+            self._state = state
+            return
+        moved = self._shown is None or self._shown.measure != measure
+        self._state, self._shown, self._selected = state, found, selected
+        if moved:
+            self.plot.follow()
+        share = units.is_share(found.metric)
+        scale = 100.0 if share else 1.0
+        self._left.setScale(scale)
+        self._bottom.text = lambda v: measure_value(self._state, measure, v)
+        self.plot.setLabel("bottom", measure_name(state, measure) + ", log scale")
+        name = units.metric_name(found.metric).capitalize()
+        self.plot.setLabel("left", f"{name}, %" if share else name)
+        self.scatter.setData(spots=[self._spot(p) for p in found.points])
+        for line, value in ((self._floor, found.floor), (self._target, found.target)):
+            line.setVisible(value is not None)
+            if value is not None:
+                line.setValue(value)
+        self._floor_text.setText(f"floor {units.metric_value(found.floor, found.metric)}")
+        self._target_text.setText(f"target {units.metric_value(found.target, found.metric)}")
+        self.plot.fit(math.log10(found.left), math.log10(found.right), found.low, found.high)
+        self._place_texts()
+
+    def fit(self) -> None:
+        """Show all that is worth showing, after a zoom by hand."""
+        self.plot.follow()
+        if self._shown is not None:
+            s = self._shown
+            self.plot.fit(math.log10(s.left), math.log10(s.right), s.low, s.high)
+
+    def _spot(self, point: Point) -> dict[str, Any]:
+        c = colours()
+        symbol, size, tint = {
+            "baseline": ("s", 12, c.text),
+            "probe": ("d", 10, c.probe),
+            "fine_tune": ("o", 12, c.good if point.accepted else c.bad),
+        }[point.kind]
+        filled = point.kind == "baseline" or point.accepted
+        marked = point.trial == self._selected and self._selected is not None
+        outline = c.text if marked else c.accent if point.best else tint
+        return {
+            "pos": (math.log10(point.x), point.y),
+            "size": size + (5 if point.best else 0),
+            "symbol": symbol,
+            "pen": pg.mkPen(outline, width=3 if point.best or marked else 1.8),
+            "brush": pg.mkBrush(tint if filled else c.surface),
+            "data": point,
+        }
+
+    def _place_texts(self, *_: object) -> None:
+        found = self._shown
+        if found is None:
+            return
+        (left, right), (low, high) = self.plot.getViewBox().viewRange()
+        edge = right - 0.01 * (right - left)
+        for text, value in ((self._floor_text, found.floor), (self._target_text, found.target)):
+            text.setVisible(value is not None and low <= value <= high)
+            if value is not None:
+                text.setPos(edge, value)
+        best = next((p for p in found.points if p.best), None)
+        self._best_text.setVisible(best is not None)
+        if best is not None:
+            size = measure_value(self._state, found.measure, best.x)
+            self._best_text.setText(f"best: {size}")
+            self._best_text.setPos(math.log10(best.x), best.y)
+        below = sum(p.y < low for p in found.points)
+        self._note.setText(f"{units.plural(below, 'point')} below this view" if below else "")
+        self._note.setPos(left + 0.01 * (right - left), low)
+
+    def _on_clicked(self, _item: object, spots: Any, *_: object) -> None:
+        if len(spots):
+            point: Point = spots[0].data()
+            self.chosen.emit(-1 if point.trial is None else point.trial)
+
+    def _on_hovered(self, _item: object, spots: Any, *_: object) -> None:
+        self.plot.setToolTip(self.describe(spots[0].data()) if len(spots) else "")
+
+    def describe(self, point: Point) -> str:
+        """A point in words."""
+        metric = None if self._shown is None else self._shown.metric
+        measure: Measure = "nonzero" if self._shown is None else self._shown.measure
+        value = units.metric_value(point.y, metric)
+        size = measure_value(self._state, measure, point.x)
+        if point.kind == "baseline":
+            return f"Baseline: {value}, {size}"
+        kind = "Probe" if point.kind == "probe" else "Fine-tune"
+        verdict = "" if point.kind == "probe" else ", accepted" if point.accepted else ", rejected"
+        return f"{kind} {point.trial}: {value}, {size}{verdict}"
+
+    def position_of(self, trial: int) -> QPointF | None:
+        """Where a trial's point is, in coordinates of the plot widget."""
+        for point in () if self._shown is None else self._shown.points:
+            if point.trial == trial:
+                view = self.plot.getViewBox()
+                scene = view.mapViewToScene(QPointF(math.log10(point.x), point.y))
+                return QPointF(self.plot.mapFromScene(scene))
+        return None
+
+    def _restyle(self) -> None:
+        c = colours()
+        self.plot.restyle()
+        self._floor.setPen(line_pen(c.floor, 1.6))
+        self._target.setPen(line_pen(c.target, 1.6, dashed=True))
+        self._floor_text.setColor(QColor(c.floor))
+        self._target_text.setColor(QColor(c.target))
+        self._best_text.setColor(QColor(c.text))
+        self._note.setColor(QColor(c.muted))
+        for axis in ("bottom", "left"):
+            self.plot.getAxis(axis).labelStyle = {"color": c.muted}
+        shown, self._shown = self._shown, None
+        if shown is not None:
+            self.show_state(self._state, shown.measure, self._selected)

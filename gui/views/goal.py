@@ -1,0 +1,271 @@
+"""The goal as one editable sentence, the folded options, and the one Start button.
+
+Owns how a :class:`engine.job.Goal` is read and changed in words. Percent and points live here; the
+goal itself stays in 0..1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QToolButton, QWidget
+
+from engine.job import Goal
+from gui import sentences, units
+from gui.icons import icon
+from gui.session import Baseline, Options
+from gui.theme import GRID, colours, set_role, theme
+from gui.views.options import OptionsForm
+from gui.widgets.basics import Card, FlowLayout, button, label
+
+METRICS: tuple[tuple[str | None, str], ...] = (
+    (None, "accuracy"),
+    ("balanced_accuracy", "balanced accuracy"),
+    ("top5", "top-5 accuracy"),
+    ("macro_f1", "macro F1"),
+)
+
+
+class Sentence(QWidget):
+    """The goal sentence; ``changed`` carries a new :class:`Goal`."""
+
+    changed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._goal = Goal()
+        self._baseline: Baseline | None = None
+        self._filling = False
+        flow = FlowLayout(self)
+        self.name = label("", "sentence-strong")
+        self.objective = _inline_combo("What to make it", "Click to choose another objective")
+        for minimise, words in sentences.OBJECTIVES.items():
+            self.objective.addItem(words, minimise)
+            index = self.objective.count() - 1
+            self.objective.setItemData(
+                index, sentences.OBJECTIVE_HELP[minimise], Qt.ItemDataRole.ToolTipRole
+            )
+        self.metric_box = _inline_combo("Metric to keep", "How the model is judged")
+        for key, text in METRICS:
+            self.metric_box.addItem(text, key)
+        self.mode = _inline_combo(
+            "Kind of limit", "A tolerance below the baseline, or a fixed value"
+        )
+        self.mode.addItem("within", "tolerance")
+        self.mode.addItem("at", "target")
+        self.floor = _inline_spin("Lowest acceptable value", 0.0, 100.0, " %")
+        self.tolerance = _inline_spin("Tolerance in points", 0.0, 50.0, " points")
+        self._words: dict[str, QLabel] = {}
+        for part in (
+            self._word("make", "Make"),
+            self.name,
+            self._word("as", "as"),
+            self.objective,
+            self._word("keeping", "as possible, keeping"),
+            self.metric_box,
+            self._word("at", "at"),
+            self.mode,
+            self.floor,
+            self._word("more", "or more"),
+            self._word("now", "", "sentence-muted"),
+            self.tolerance,
+            self._word("of", "of its baseline"),
+            self._word("end", "", "sentence-muted"),
+        ):
+            flow.addWidget(part)
+        self.objective.currentIndexChanged.connect(self._on_edit)
+        self.metric_box.currentIndexChanged.connect(self._on_edit)
+        self.mode.currentIndexChanged.connect(self._on_mode)
+        self.floor.valueChanged.connect(self._on_floor)
+        self.tolerance.valueChanged.connect(self._on_edit)
+
+    def _word(self, key: str, text: str, role: str = "sentence") -> QLabel:
+        self._words[key] = label(text, role)
+        return self._words[key]
+
+    def show_goal(self, name: str, goal: Goal, baseline: Baseline | None) -> None:
+        """Show a goal; ``baseline`` None means that it was not measured."""
+        self._goal, self._baseline = goal, baseline
+        self._filling = True
+        self.name.setText(name)
+        self.objective.setCurrentIndex(self.objective.findData(goal.minimise))
+        self._show_metric(goal.metric)
+        given = goal.target is not None
+        self.mode.setCurrentIndex(1 if given else 0)
+        measured = baseline is not None
+        self.tolerance.setValue(goal.tolerance * 100)
+        self.tolerance.setSuffix(" point" if abs(goal.tolerance - 0.01) < 1e-9 else " points")
+        target = goal.target if goal.target is not None else (baseline.value if baseline else None)
+        if target is not None:
+            self.floor.setValue((target - goal.tolerance) * 100)
+        show = {
+            "at": measured and not given,
+            "more": given or measured,
+            "of": not given and not measured,
+        }
+        for key, visible in show.items():
+            self._words[key].setVisible(visible)
+        self.mode.setVisible(given or not measured)
+        self.floor.setVisible(given or measured)
+        self.tolerance.setVisible(not given)
+        now = "" if baseline is None else units.metric_value(baseline.value, baseline.metric)
+        if measured and not given:
+            self._words["now"].setText(f"(now {now}, tolerance")
+            self._words["end"].setText(").")
+        elif measured:
+            self._words["now"].setText("")
+            self._words["end"].setText(f"(now {now}).")
+        else:
+            self._words["now"].setText("")
+            self._words["end"].setText("(baseline not measured yet).")
+        self._words["now"].setVisible(bool(self._words["now"].text()))
+        self.setAccessibleName(self.text())
+        self._filling = False
+        layout = self.layout()
+        if layout is not None:
+            layout.invalidate()
+        self.updateGeometry()
+
+    def text(self) -> str:
+        """The sentence as plain text."""
+        parts = []
+        layout = self.layout()
+        for index in range(0 if layout is None else layout.count()):
+            item = layout.itemAt(index) if layout is not None else None
+            widget = None if item is None else item.widget()
+            if widget is None or widget.isHidden():
+                continue
+            if isinstance(widget, QLabel | QDoubleSpinBox):
+                parts.append(widget.text())
+            elif isinstance(widget, QComboBox):
+                parts.append(widget.currentText())
+        return " ".join(parts).replace(" ).", ").")
+
+    def _show_metric(self, metric: str | None) -> None:
+        index = self.metric_box.findData(metric)
+        if index < 0:
+            self.metric_box.addItem(units.metric_name(metric), metric)
+            index = self.metric_box.count() - 1
+        self.metric_box.setCurrentIndex(index)
+
+    def _on_mode(self) -> None:
+        if self._filling:
+            return
+        if self.mode.currentData() == "target":
+            known = self._baseline.value - self._goal.tolerance if self._baseline else 0.9
+            self._emit(replace(self._goal, target=round(known, 4), tolerance=0.0))
+        else:
+            self._emit(replace(self._goal, target=None, tolerance=0.01))
+
+    def _on_floor(self) -> None:
+        if self._filling:
+            return
+        floor = round(self.floor.value() / 100, 6)
+        if self._goal.target is not None:
+            self._emit(replace(self._goal, target=floor, tolerance=0.0))
+        elif self._baseline is not None:
+            tolerance = max(round(self._baseline.value - floor, 6), 0.0)
+            self._emit(replace(self._goal, tolerance=tolerance))
+
+    def _on_edit(self) -> None:
+        if self._filling:
+            return
+        goal = replace(
+            self._goal,
+            minimise=self.objective.currentData(),
+            metric=self.metric_box.currentData(),
+        )
+        if goal.target is None:
+            goal = replace(goal, tolerance=round(self.tolerance.value() / 100, 6))
+        self._emit(goal)
+
+    def _emit(self, goal: Goal) -> None:
+        if goal != self._goal:
+            self.changed.emit(goal)
+
+
+class GoalCard(Card):
+    """Goal sentence, options, Start."""
+
+    start_wanted = Signal()
+    options_changed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__("Goal", gap=GRID + 4)
+        self.sentence = Sentence()
+        self.body.addWidget(self.sentence)
+        self.more = QToolButton()
+        set_role(self.more, "fold")
+        self.more.setText("More options")
+        self.more.setCheckable(True)
+        self.more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.more.setAccessibleName("More options")
+        self.options = OptionsForm()
+        self.options.changed.connect(self.options_changed)
+        self.options.hide()
+        self.more.toggled.connect(self._on_more)
+        self.reason = label("", "muted")
+        self.start_button = button(
+            "Start", self.start_wanted.emit, role="primary", tip="Start the search (Ctrl+R)"
+        )
+        row = QHBoxLayout()
+        row.setSpacing(2 * GRID)
+        row.addWidget(self.more)
+        row.addStretch(1)
+        row.addWidget(self.reason)
+        row.addWidget(self.start_button)
+        self.body.addWidget(self.options)
+        self.body.addLayout(row)
+        theme().changed.connect(self._restyle)
+        self._restyle()
+
+    def show_goal(
+        self,
+        name: str,
+        goal: Goal,
+        options: Options,
+        baseline: Baseline | None,
+        *,
+        missing: str,
+        editable: bool,
+    ) -> None:
+        """Show goal and options; ``missing`` says why Start is not possible, empty where it is."""
+        self.sentence.show_goal(name, goal, baseline)
+        self.options.show_options(options)
+        self.sentence.setEnabled(editable)
+        self.options.setEnabled(editable)
+        self.start_button.setEnabled(editable and not missing)
+        self.reason.setText(missing)
+
+    def _on_more(self, on: bool) -> None:
+        self.options.setVisible(on)
+        self._restyle()
+
+    def _restyle(self) -> None:
+        name = "x" if self.more.isChecked() else "sliders-horizontal"
+        self.more.setIcon(icon(name, colours().muted))
+        self.more.setText("Fewer options" if self.more.isChecked() else "More options")
+
+
+def _inline_combo(name: str, tip: str) -> QComboBox:
+    box = QComboBox()
+    set_role(box, "inline")
+    box.setAccessibleName(name)
+    box.setToolTip(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+    return box
+
+
+def _inline_spin(name: str, low: float, high: float, suffix: str) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    set_role(box, "inline")
+    box.setAccessibleName(name)
+    box.setRange(low, high)
+    box.setDecimals(1)
+    box.setSingleStep(0.1)
+    box.setSuffix(suffix)
+    box.setKeyboardTracking(False)
+    box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+    box.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    return box

@@ -1,0 +1,120 @@
+"""The folded options of a search: each with its unit and a line of help."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QComboBox, QGridLayout, QSpinBox, QWidget
+
+from engine.job import Budget
+from gui import sentences
+from gui.session import Options
+from gui.theme import GRID
+from gui.widgets.basics import label
+
+AUTO = "Automatic"
+
+
+class OptionsForm(QWidget):
+    """Strategy, criterion, quantisation, budget, seed; ``changed`` carries :class:`Options`."""
+
+    changed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filling = False
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, GRID)
+        self._grid.setHorizontalSpacing(2 * GRID)
+        self._grid.setVerticalSpacing(GRID)
+        self._grid.setColumnStretch(1, 1)
+        self._grid.setColumnStretch(4, 1)
+        self._grid.setColumnMinimumWidth(2, GRID)
+        self.strategy = _combo(tuple(sentences.STRATEGIES.items()))
+        self.criterion = _combo(tuple(sentences.CRITERIA.items()))
+        self.quantize = _combo(tuple(sentences.QUANTIZE.items()))
+        self.epochs = _spin(0, 1000, " epochs")
+        self.fine_tunes = _spin(0, 1000, " fine-tunes")
+        self.minutes = _spin(0, 100_000, " min")
+        self.seed = _spin(0, 2_147_483_647, "")
+        self.seed.setSpecialValueText("")
+        self._row(0, 0, "Strategy", self.strategy, "Which kinds of pruning, and in which order")
+        self._row(1, 0, "Criterion", self.criterion, "What ranks the channels of a group")
+        self._row(2, 0, "Quantise", self.quantize, "Numbers of the TFLite file that is judged")
+        self._row(3, 0, "Seed", self.seed, "Same seed, data and versions: same decisions")
+        self._row(0, 1, "Epochs", self.epochs, "Of each fine-tune")
+        self._row(1, 1, "Fine-tunes", self.fine_tunes, "At most; probes are not counted")
+        self._row(2, 1, "Time", self.minutes, "At most, for the whole search")
+        for box in (self.strategy, self.criterion, self.quantize):
+            box.currentIndexChanged.connect(self._on_edit)
+        for spin in (self.epochs, self.fine_tunes, self.minutes, self.seed):
+            spin.valueChanged.connect(self._on_edit)
+
+    def _row(self, row: int, side: int, text: str, box: QWidget, help_text: str) -> None:
+        head = label(text, "muted")
+        head.setBuddy(box)
+        box.setAccessibleName(text)
+        box.setAccessibleDescription(help_text)
+        box.setToolTip(help_text)
+        cell = QWidget()
+        inner = QGridLayout(cell)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setVerticalSpacing(2)
+        inner.addWidget(box, 0, 0)
+        inner.addWidget(label(help_text, "small"), 1, 0)
+        self._grid.addWidget(head, row, side * 3)
+        self._grid.addWidget(cell, row, side * 3 + 1)
+
+    def show_options(self, options: Options) -> None:
+        """Show these options."""
+        self._filling = True
+        for box, key in (
+            (self.strategy, options.strategy),
+            (self.criterion, options.criterion),
+            (self.quantize, options.quantize),
+        ):
+            index = box.findData(key)
+            if index < 0:
+                box.addItem(key, key)
+                index = box.count() - 1
+            box.setCurrentIndex(index)
+        budget = options.budget
+        self.epochs.setValue(budget.epochs or 0)
+        self.fine_tunes.setValue(budget.max_trials or 0)
+        self.minutes.setValue(0 if budget.time_s is None else max(round(budget.time_s / 60), 1))
+        self.seed.setValue(options.seed)
+        self._filling = False
+
+    def options(self) -> Options:
+        """What the form holds."""
+        minutes = self.minutes.value()
+        return Options(
+            strategy=self.strategy.currentData(),
+            criterion=self.criterion.currentData(),
+            quantize=self.quantize.currentData(),
+            budget=Budget(
+                epochs=self.epochs.value() or None,
+                max_trials=self.fine_tunes.value() or None,
+                time_s=minutes * 60.0 if minutes else None,
+            ),
+            seed=self.seed.value(),
+        )
+
+    def _on_edit(self) -> None:
+        if not self._filling:
+            self.changed.emit(self.options())
+
+
+def _combo(items: tuple[tuple[str, str], ...]) -> QComboBox:
+    box = QComboBox()
+    for key, text in items:
+        box.addItem(text, key)
+    return box
+
+
+def _spin(low: int, high: int, suffix: str) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(low, high)
+    box.setSuffix(suffix)
+    box.setSpecialValueText(AUTO)
+    box.setKeyboardTracking(False)
+    return box

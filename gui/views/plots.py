@@ -1,0 +1,95 @@
+"""The house's way with pyqtgraph: axes in people's units, colours of the theme, zoom that stays.
+
+Imported only after the window's first paint, as is everything that draws with pyqtgraph.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QFont
+
+from gui.theme import colours
+
+pg.setConfigOptions(antialias=True)
+
+
+class UnitAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis whose numbers a function writes; ``log`` puts ticks at 1, 2 and 5 of each decade."""
+
+    def __init__(self, orientation: str, text: Callable[[float], str], *, log: bool = False):
+        super().__init__(orientation)
+        self.text = text
+        self._log10 = log
+
+    def tickValues(
+        self, low: float, high: float, size: float
+    ) -> list[tuple[float, Sequence[float]]]:
+        """pyqtgraph: where the ticks are."""
+        if not self._log10:
+            found: list[tuple[float, Sequence[float]]] = super().tickValues(low, high, size)
+            return found[:1] if found and len(found[0][1]) > 3 else found[:2]
+        steps = (1, 2, 5) if high - low < 3 else (1,)
+        if high - low < 0.7:
+            steps = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
+        ticks = [
+            decade + math.log10(step)
+            for decade in range(math.floor(low), math.ceil(high) + 1)
+            for step in steps
+        ]
+        return [(1.0, [t for t in ticks if low <= t <= high])]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        """pyqtgraph: the numbers at the ticks."""
+        return [self.text(10**v if self._log10 else v * scale) for v in values]
+
+
+class Plot(pg.PlotWidget):  # type: ignore[misc]
+    """A plot in the theme's colours whose range follows the data until zoomed by hand."""
+
+    def __init__(self, name: str, bottom: UnitAxis, left: UnitAxis) -> None:
+        super().__init__(axisItems={"bottom": bottom, "left": left})
+        self.setAccessibleName(name)
+        self.bottom, self.left = bottom, left
+        self.by_hand = False
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setFrameShape(self.Shape.NoFrame)
+        view = self.getViewBox()
+        view.disableAutoRange()
+        view.sigRangeChangedManually.connect(self._on_by_hand)
+        self.restyle()
+
+    def fit(self, left: float, right: float, low: float, high: float) -> None:
+        """Show this range, unless the person zoomed."""
+        if not self.by_hand and left < right and low < high:
+            self.getViewBox().setRange(xRange=(left, right), yRange=(low, high), padding=0)
+
+    def follow(self) -> None:
+        """Let the range follow the data again."""
+        self.by_hand = False
+
+    def _on_by_hand(self, *_: object) -> None:
+        self.by_hand = True
+
+    def restyle(self) -> None:
+        """Take on the colours in force."""
+        c = colours()
+        self.setBackground(QColor(c.surface))
+        font = QFont(self.font())
+        font.setPointSizeF(max(font.pointSizeF() * 0.85, 7.5))
+        for axis in (self.bottom, self.left):
+            axis.setPen(pg.mkPen(c.border))
+            axis.setTextPen(pg.mkPen(c.muted))
+            axis.setTickFont(font)
+            axis.setStyle(tickLength=-4)
+        self.showGrid(x=True, y=True, alpha=0.12)
+
+
+def line_pen(colour: str, width: float = 1.5, *, dashed: bool = False) -> object:
+    """A pen in a colour of the theme."""
+    style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
+    return pg.mkPen(QColor(colour), width=width, style=style)

@@ -1,0 +1,84 @@
+"""The set-up stage: a welcome while the window is empty, then three cards."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+
+from gui.session import Session
+from gui.theme import GRID
+from gui.views.cards import DataCard, ModelCard
+from gui.views.goal import GoalCard
+from gui.views.welcome import WelcomePanel
+
+
+class SetUpPanel(QStackedWidget):
+    """Welcome, or model, data and goal."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.welcome = WelcomePanel()
+        self.model_card = ModelCard()
+        self.data_card = DataCard()
+        self.goal_card = GoalCard()
+        self.addWidget(self.welcome)
+        page = QWidget()
+        page.setObjectName("page")
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 3 * GRID)
+        layout.setSpacing(2 * GRID)
+        for card in (self.model_card, self.data_card, self.goal_card):
+            layout.addWidget(card)
+        layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(page)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.addWidget(scroll)
+        self._scroll = scroll
+        self.data_card.changed.connect(session.set_data)
+        self.data_card.measure_wanted.connect(session.measure_baseline)
+        self.goal_card.sentence.changed.connect(session.set_goal)
+        self.goal_card.options_changed.connect(session.set_options)
+        session.wishes_changed.connect(self.refresh)
+        session.verbs_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what the session holds."""
+        session, wishes = self._session, self._session.wishes
+        started = wishes.model is not None or wishes.data is not None or session.reading is not None
+        self.setCurrentWidget(self._scroll if started or session.run else self.welcome)
+        editable = not session.searching
+        self.model_card.show_model(wishes.model, session.reading)
+        found = session.state.data
+        if found is not None and session.state.job is not None:
+            found = found if session.state.job.data == wishes.data else None
+        self.data_card.show_data(
+            wishes.data,
+            found,
+            session.baseline,
+            measuring=session.measuring,
+            ready=wishes.ready,
+            editable=editable,
+        )
+        self.goal_card.show_goal(
+            "the model" if wishes.model is None else wishes.model.name,
+            wishes.goal,
+            wishes.options,
+            session.baseline,
+            missing=self._missing(),
+            editable=editable,
+        )
+
+    def _missing(self) -> str:
+        session, wishes = self._session, self._session.wishes
+        if session.searching:
+            return "A search is under way."
+        if session.reading is not None:
+            return "Reading the model \u2026"
+        if wishes.model is None:
+            return "Open a model first."
+        return "Choose data first." if wishes.data is None else ""

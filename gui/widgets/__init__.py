@@ -1,0 +1,1 @@
+"""Small building blocks of the window that know nothing of models, runs or engines."""
