@@ -186,6 +186,16 @@ def test_that_a_failed_download_is_not_taken_for_a_set_up(machine: Machine) -> N
     assert len(calls) == 2
 
 
+def test_that_a_failed_change_of_a_good_set_up_is_finished_by_the_next_run(
+    machine: Machine,
+) -> None:
+    machine.run("run.sh")
+    machine.run("test.sh", FAKE_PIP_EXIT="1")
+    machine.calls()
+    assert machine.run("run.sh").returncode == 3
+    assert len(machine.calls()) == 2
+
+
 def test_that_a_killed_set_up_is_resumed_without_half_installed_packages(machine: Machine) -> None:
     with subprocess.Popen(
         ["bash", str(machine.checkout / "packaging" / "setup_env.sh")],
