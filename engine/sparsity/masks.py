@@ -18,6 +18,7 @@ import tensorflow as tf
 from engine.errors import TrialError
 from engine.sparsity import tfmot
 from engine.sparsity.settings import ReachedSparsity, SparsitySettings, WeightKey, plan_ramp
+from engine.training.compiled import Compiled
 
 
 def kernels_of(model: keras.Model) -> Iterator[tuple[WeightKey, keras.Variable]]:
@@ -67,8 +68,8 @@ class Masks:
             else:
                 keep = tf.cast(tf.not_equal(weight, 0), weight.dtype)
                 self._held[key] = tf.Variable(keep, trainable=False)
-        self._update = tf.function(self._update_masks, autograph=False)
-        self._apply = tf.function(self.apply, autograph=False)
+        self._update = Compiled(self._update_masks)
+        self._apply = Compiled(self.apply)
 
     def begin_step(self, step: int) -> None:
         """Before the compiled step number ``step`` (from 1): move the schedule."""
@@ -125,5 +126,5 @@ def _targeted(
 
 def count_zeros(weight: tf.Variable) -> ReachedSparsity:
     """Exact zeros of a variable."""
-    values = np.asarray(weight)
+    values = weight.numpy()
     return ReachedSparsity(zeros=int(values.size - np.count_nonzero(values)), size=values.size)

@@ -24,6 +24,8 @@ _LEGACY = "TF_USE_LEGACY_KERAS"
 def _modules() -> tuple[ModuleType, ModuleType]:
     """TF-MOT's public sparsity API and the private module with the mask arithmetic."""
     before = os.environ.get(_LEGACY)
+    # Settles what this name means, before TF-MOT would make it the old Keras for everybody
+    tf.keras.version()
     try:
         with warnings.catch_warnings():
             # TF-MOT 0.8.1 itself touches deprecated names while it is imported

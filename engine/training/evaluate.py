@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.errors import UserError
+from engine.training.compiled import Compiled
 from engine.training.control import Control, FreeRun
 from engine.training.protocols import BatchTransform
 
@@ -65,7 +66,7 @@ class Predictor:
             ready = preprocess(tf.cast(images, tf.float32))
             return tf.cast(single_output(model(ready, training=False)), tf.float32)
 
-        self._forward = tf.function(forward, autograph=False)
+        self._forward = Compiled(forward)
 
     def __call__(self, images: np.ndarray, *, control: Control | None = None) -> np.ndarray:
         """Outputs float32 [samples, ...] of raw images [samples, height, width, channels]."""

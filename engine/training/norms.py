@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine.training.compiled import Compiled
 from engine.training.control import Control, FreeRun
 from engine.training.protocols import BatchTransform
 
@@ -128,7 +129,7 @@ def reestimate_norms(
         def forward(batch: Any) -> Any:
             model(preprocess(tf.cast(batch, tf.float32)), training=False)
 
-        compiled = tf.function(forward, autograph=False)
+        compiled = Compiled(forward)
         for index in range(batches):
             control.checkpoint()
             chosen = np.sort(order[index * batch_size : (index + 1) * batch_size])

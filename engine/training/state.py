@@ -36,7 +36,7 @@ def capture_state(
     masks: Masks | None,
 ) -> TrainState:
     """A copy of the state after an epoch."""
-    arrays = {name: np.array(v) for name, v in _variables(model, optimizer)}
+    arrays = {name: v.numpy() for name, v in _variables(model, optimizer)}
     if masks is not None:
         arrays |= {f"mask/{name}": mask for name, mask in masks.state().items()}
     return TrainState(epoch=epoch, arrays=arrays)

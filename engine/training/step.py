@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from engine.sparsity.masks import Masks
 from engine.training import losses
+from engine.training.compiled import Compiled
 from engine.training.evaluate import single_output
 from engine.training.norms import norm_layers
 from engine.training.protocols import Augment, BatchTransform
@@ -47,7 +48,7 @@ def compile_step(
     settings: FineTuneSettings,
     teacher: keras.Model | None,
     augment: Augment | None,
-) -> Any:
+) -> Compiled:
     """The step as a traced function ``(images, labels, recorded, seed) -> loss``.
 
     ``recorded`` are the teacher's outputs for the batch, or of size 0 where there are none. The
@@ -100,4 +101,4 @@ def compile_step(
         optimizer.apply(gradients, weights)
         return value
 
-    return tf.function(step, autograph=False)
+    return Compiled(step)
