@@ -1,0 +1,83 @@
+"""Criteria: what ranks the channels of a group. One file each, one signature.
+
+:func:`score` is the one door. Nothing here imports Keras; gradients come as arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.channels.groups import Channels
+from engine.criteria.auto import auto
+from engine.criteria.base import Criterion, Gradients, Inputs, Scores
+from engine.criteria.gamma import gamma
+from engine.criteria.gamma_norm import gamma_norm
+from engine.criteria.norm import norm
+from engine.criteria.random import random
+from engine.criteria.taylor import taylor
+from engine.criteria.user import is_user_criterion, user
+from engine.errors import UserError
+from engine.modelfile.graph import LayerGraph, Weights
+
+__all__ = ["CRITERIA", "Gradients", "Inputs", "Scores", "score"]
+
+CRITERIA: Final[dict[str, Criterion]] = {
+    "auto": auto,
+    "gamma": gamma,
+    "norm": norm,
+    "gamma-norm": gamma_norm,
+    "taylor": taylor,
+    "random": random,
+}
+"""The built-in criteria by name."""
+
+
+def score(
+    criterion: str,
+    graph: LayerGraph,
+    weights: Weights,
+    channels: Channels,
+    *,
+    seed: int = 0,
+    gradients: Gradients | None = None,
+) -> Scores:
+    """Score every unit of every group that the criterion can judge.
+
+    Parameters
+    ----------
+    criterion
+        A name of :data:`CRITERIA`, or ``FILE.py:function``.
+    seed
+        For ``random`` (and a person's own).
+    gradients
+        For ``taylor``: the loss's gradients by layer and weight.
+
+    Returns
+    -------
+    dict
+        Per group id an array of one number a unit, higher is more important. Groups compare only
+        after :func:`engine.channels.plan.normalised`.
+
+    Raises
+    ------
+    UserError
+        Where the criterion is not known, or can judge no group of this model.
+    """
+    inputs = Inputs(graph=graph, weights=weights, channels=channels, seed=seed, gradients=gradients)
+    if is_user_criterion(criterion):
+        return user(inputs, criterion)
+    function = CRITERIA.get(criterion)
+    if function is None:
+        raise UserError(
+            "criterion.unknown",
+            f"There is no criterion of that name: {criterion}.",
+            f"Use one of {', '.join(CRITERIA)}, or FILE.py:function.",
+        )
+    found = function(inputs)
+    if channels.groups and not found:
+        raise UserError(
+            "criterion.nothing_to_judge",
+            f"No channel group of this model has what the criterion looks at: {criterion}.",
+            "Use 'auto' or 'norm'.",
+        )
+    return found

@@ -1,0 +1,77 @@
+"""What every criterion shares: the members of a unit, and sums over them.
+
+Owns how an array of a weight is gathered into one number per unit of a group. A criterion is a
+function of graph, arrays and channel groups; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.channels.groups import Axis, ChannelGroup, Channels
+from engine.modelfile.graph import LayerGraph, Weights
+
+Scores = dict[str, np.ndarray]
+"""Per group id one number a unit; higher is more important."""
+
+Gradients = Mapping[str, Mapping[str, np.ndarray]]
+"""Like weights: the loss's gradient by layer and weight name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inputs:
+    """All that a criterion may look at."""
+
+    graph: LayerGraph
+    weights: Weights
+    channels: Channels
+    seed: int = 0
+    gradients: Gradients | None = None
+
+
+Criterion = Callable[[Inputs], Scores]
+"""Scores of each group it can judge; a group that it leaves out is not cut."""
+
+NORMS = ("BatchNormalization", "SyncBatchNormalization")
+
+
+def axes_of(inputs: Inputs, group: ChannelGroup) -> Iterator[Axis]:
+    """The weight axes that hold units of a group."""
+    last = group.first_unit + group.channels
+    for axis in inputs.channels.axes:
+        if axis.layer in inputs.weights and axis.weight in inputs.weights[axis.layer]:
+            units = axis.units
+            if ((units >= group.first_unit) & (units < last)).any():
+                yield axis
+
+
+def per_unit(group: ChannelGroup, units: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sum of ``values`` (one per position) over each unit of a group."""
+    local = units - group.first_unit
+    inside = (local >= 0) & (local < group.channels)
+    return np.bincount(local[inside], values[inside], minlength=group.channels)
+
+
+def positions(group: ChannelGroup, units: np.ndarray) -> np.ndarray:
+    """How many positions of an axis each unit of a group holds."""
+    return per_unit(group, units, np.ones(units.size))
+
+
+def squares(array: np.ndarray, axis: int) -> np.ndarray:
+    """Sum of squares of each slice along an axis."""
+    others = tuple(a for a in range(array.ndim) if a != axis)
+    total: np.ndarray = np.square(array.astype(np.float64)).sum(axis=others)
+    return total
+
+
+def is_kernel(inputs: Inputs, axis: Axis) -> bool:
+    """Whether it is a kernel that makes or reads channels, or a depthwise one."""
+    return inputs.weights[axis.layer][axis.weight].ndim > 1
+
+
+def norm_layers(inputs: Inputs, group: ChannelGroup) -> list[str]:
+    """The batch norms among a group's members."""
+    return [n for n in group.layers if inputs.graph.layers[n].class_name in NORMS]

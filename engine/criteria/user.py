@@ -1,0 +1,89 @@
+"""A person's own criterion: ``FILE.py:function``, run in the engine process at their request.
+
+The function is called with ``graph``, ``weights``, ``channels`` and ``seed`` as keywords and
+returns a dict from group id to one number a unit. A group that it leaves out is not cut.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from engine.criteria.base import Inputs, Scores
+from engine.errors import UserError
+
+
+def is_user_criterion(text: str) -> bool:
+    """Whether this names a file and a function."""
+    file, colon, name = text.rpartition(":")
+    return bool(colon) and file.endswith(".py") and name.isidentifier()
+
+
+def load(text: str) -> Callable[..., object]:
+    """The function of ``FILE.py:function``; runs the file's code.
+
+    Raises
+    ------
+    UserError
+        Where the file, or the function in it, is not there.
+    """
+    file, _, name = text.rpartition(":")
+    path = Path(file)
+    if not path.is_file():
+        raise UserError(
+            "criterion.no_file", f"There is no such criterion file: {file}.", "Check the path."
+        )
+    spec = importlib.util.spec_from_file_location("secateur_user_criterion", path)
+    if spec is None or spec.loader is None:
+        raise UserError(
+            "criterion.no_file", f"This cannot be read as Python: {file}.", "Check the path."
+        )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise UserError(
+            "criterion.no_function",
+            f"The criterion file has no function of that name: {text}.",
+            "Name a function that the file defines.",
+        )
+    function: Callable[..., object] = found
+    return function
+
+
+def user(inputs: Inputs, text: str) -> Scores:
+    """Scores by a person's own function, checked.
+
+    Raises
+    ------
+    UserError
+        Where it returns something else than one number a unit for known groups.
+    """
+    answer = load(text)(
+        graph=inputs.graph, weights=inputs.weights, channels=inputs.channels, seed=inputs.seed
+    )
+    if not isinstance(answer, Mapping):
+        raise _bad(text, f"it returned {type(answer).__name__} and not a dict")
+    sizes = {g.id: g.channels for g in inputs.channels.groups}
+    out: Scores = {}
+    for group_id, values in answer.items():
+        score = np.asarray(values, dtype=np.float64)
+        if group_id not in sizes:
+            raise _bad(text, f"it scored a group that is not there ({group_id})")
+        if score.shape != (sizes[group_id],):
+            raise _bad(
+                text, f"{group_id} has {sizes[group_id]} units, and it returned {score.shape}"
+            )
+        out[group_id] = score
+    return out
+
+
+def _bad(text: str, why: str) -> UserError:
+    return UserError(
+        "criterion.bad_scores",
+        f"The criterion's answer cannot be used: {why}: {text}.",
+        "Return a dict from group id to an array with one number for each unit of the group.",
+    )
