@@ -7,6 +7,7 @@ that aborts can take the caller down.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,8 +118,40 @@ def prune(
     EngineFailure
         Where the engine died or a promise check failed.
     """
+    preflight(job)
     folder = runs.RunFolder.create(runs.new_run_path(job.model) if out is None else Path(out), job)
-    return follow(folder, on_event=on_event, on_start=on_start)
+    try:
+        return follow(folder, on_event=on_event, on_start=on_start)
+    except UserError:
+        if folder.state().baseline is None:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+
+
+def preflight(job: Job) -> None:
+    """Refuse at once what needs no engine to be refused.
+
+    Raises
+    ------
+    UserError
+        Where the model cannot be read, the data are not there, or a number makes no sense.
+    """
+    from engine.modelfile.reader import read_model
+
+    if job.goal.tolerance < 0.0:
+        raise UserError(
+            "tolerance.negative",
+            f"The tolerance cannot be below 0: {job.goal.tolerance}.",
+            "0.01 is one point of accuracy.",
+        )
+    for source in (job.data.source, job.data.test):
+        if source is not None and source != "digits" and not Path(source).exists():
+            raise UserError(
+                "data.not_found",
+                f"There are no data at this path: {source}.",
+                "Give 'digits', an .npz file or a folder with a subfolder per class.",
+            )
+    read_model(Path(job.model))
 
 
 def resume(

@@ -19,6 +19,7 @@ from engine import events as ev
 from engine import jsonio
 from engine.childproc import ProcessOutcome, child_environment, outcome_of, python_command
 from engine.errors import ErrorInfo
+from engine.report.result import result_of
 from engine.runs import LOG, RunFolder
 
 Command = Literal["pause", "resume", "stop"]
@@ -93,6 +94,8 @@ class EngineProcess:
             folder = RunFolder(self.run)
             with contextlib.suppress(OSError):  # a full or read-only disk must not hide the end
                 folder.append(event)
+                if event.outcome == "stopped":
+                    folder.write_result(result_of(folder.state()))
             folder.close()
             yield event
 

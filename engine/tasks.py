@@ -45,7 +45,7 @@ def slim(payload: dict[str, Any]) -> dict[str, Any]:
     file, weights = open_model(Path(payload["model"]))
     channels = trace(file.graph)
     scores = score(payload["criterion"], file.graph, weights, channels, seed=int(payload["seed"]))
-    plan = plan_uniform(file.graph, channels, scores, keep=keep, round_to=int(payload["round_to"]))
+    plan = plan_uniform(channels, scores, keep, int(payload["round_to"]))
     made = cut(file.graph, weights, channels, plan)
     expected = reference(file.graph, weights, channels, plan)
     diff, rel = compare(expected, (made.graph, made.weights), seed=int(payload["seed"]))
@@ -142,15 +142,21 @@ def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
         "report": [opened.data.report],
         "all": [opened.data.search, opened.data.report],
     }[payload["split"]]
-    images = np.concatenate([p.images for p in parts])
-    labels = np.concatenate([p.labels for p in parts])
-    outputs = predict_outputs(opened.model, images, preprocess=opened.transform)
+    rows = np.concatenate(
+        [
+            opened.measure.rows(
+                predict_outputs(opened.model, part.images, preprocess=opened.transform),
+                part.labels,
+            )
+            for part in parts
+        ]
+    )
     return {
         "schema": 1,
-        "metric": opened.metric.name,
-        "value": opened.metric.value(outputs, labels),
-        "interval": list(opened.metric.interval(outputs, labels)),
-        "samples": len(labels),
+        "metric": opened.measure.name,
+        "value": opened.measure.value(rows),
+        "interval": list(opened.measure.interval(rows)),
+        "samples": len(rows),
         "split": payload["split"],
         "task": opened.task.kind,
         "preprocess": opened.preprocess.name,

@@ -22,6 +22,7 @@ from engine import jsonio
 from engine.childmain import die_with_parent, private_stdout
 from engine.control import EngineControl, Stopped
 from engine.errors import EngineFailure, ErrorInfo, SecateurError
+from engine.report.result import result_of
 from engine.runs import LOG, RunFolder
 
 
@@ -37,11 +38,23 @@ class Emitter:
         """Record and send one event."""
         with self._lock:
             self._folder.append(event)
-            try:
-                self._pipe.write(ev.dump_event(event) + b"\n")
-                self._pipe.flush()
-            except BrokenPipeError:
-                os._exit(1)  # whoever watched is gone
+            self._send(event)
+
+    def end(self, event: ev.RunEnded) -> None:
+        """Record the end, write the result that follows from the journal, then send the end."""
+        with self._lock:
+            with contextlib.suppress(OSError):  # a full disk must not hide the end
+                self._folder.append(event)
+                if event.outcome != "failed":
+                    self._folder.write_result(result_of(self._folder.state()))
+            self._send(event)
+
+    def _send(self, event: ev.Event) -> None:
+        try:
+            self._pipe.write(ev.dump_event(event) + b"\n")
+            self._pipe.flush()
+        except BrokenPipeError:
+            os._exit(1)  # whoever watched is gone
 
 
 def main() -> None:
@@ -56,8 +69,7 @@ def main() -> None:
     control = EngineControl(emit)
     threading.Thread(target=_listen, args=(sys.stdin.buffer, control), daemon=True).start()
     end = _work(folder, emit, control)
-    with contextlib.suppress(OSError):  # a full disk must not hide the end from the listener
-        emit(end)
+    emit.end(end)
     folder.close()
     sys.stderr.flush()
     os._exit(0)  # TensorFlow's threads may abort while the interpreter is torn down

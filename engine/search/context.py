@@ -25,11 +25,12 @@ from engine.modelfile.graph import LayerGraph, ModelFile, Weights
 from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build
 from engine.search.describe import layer_states
+from engine.search.measure import Measure
 from engine.search.models import Candidate
 from engine.sparsity.levels import levels_global, prunable_weights
 from engine.sparsity.settings import WeightKey
 from engine.training.evaluate import Predictor, predict_outputs
-from engine.training.protocols import BatchTransform
+from engine.training.protocols import BatchTransform, as_is
 from engine.training.settings import FineTuneSettings, LossSpec, default_settings
 
 Emit = Callable[[ev.Event], None]
@@ -51,7 +52,7 @@ class Opened:
     model: keras.Model
     data: rooms.LoadedData
     task: rooms.Task
-    metric: rooms.Metric
+    measure: Measure
     preprocess: rooms.Preprocess
     preprocess_values: dict[str, float]
     notes: tuple[str, ...]
@@ -65,7 +66,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """See the module. ``baseline_outputs`` are on the search split; ``teacher`` on train."""
+    """See the module. ``baseline_rows`` are the metric's, on search; ``teacher`` answers train."""
 
     job: Job
     file: ModelFile
@@ -73,13 +74,13 @@ class Context:
     channels: Channels
     data: rooms.LoadedData
     task: rooms.Task
-    metric: rooms.Metric
+    measure: Measure
     preprocess: rooms.Preprocess
     transform: BatchTransform
     loss: LossSpec
     settings: FineTuneSettings
     teacher: np.ndarray | None
-    baseline_outputs: np.ndarray
+    baseline_rows: np.ndarray
 
     @property
     def epochs(self) -> int:
@@ -142,24 +143,43 @@ def open_data(
     model = build(graph, weights)
     data = rooms.load(job.data, input_shape=input_shape(graph), outputs=outputs(graph))
     task = rooms.find_task(graph, data.train.labels)
-    metric = rooms.metric_for(task, job.goal.metric)
-    notes: list[str] = list(data.notes)
-    values: dict[str, float] = {}
-    if job.data.preprocess == "auto":
-        predictor = Predictor(model, lambda images: images)
+    measure = Measure(
+        name=metric_name(task, job.goal.metric), task=task, ignore_label=data.ignore_label
+    )
+    predictor = Predictor(model, as_is)
 
-        def predict(images: np.ndarray) -> np.ndarray:
-            return predictor(images, control=control)
+    def predict(images: np.ndarray) -> np.ndarray:
+        return predictor(images, control=control)
 
-        found = rooms.find_preprocess(predict, data.train, task)
-        preprocess, values = found.preprocess, dict(found.values)
-        notes += found.warnings
-    else:
-        preprocess = rooms.preprocess_named(job.data.preprocess, data.train)
-    return Opened(
-        file=file, weights=weights, model=model, data=data, task=task, metric=metric,
-        preprocess=preprocess, preprocess_values=values, notes=tuple(notes),
+    found = rooms.find_preprocess(
+        predict, data.train, task, wish=rooms.parse_preprocess(job.data.preprocess),
+        class_names=data.class_names, ignore_label=data.ignore_label,
     )  # fmt: skip
+    return Opened(
+        file=file, weights=weights, model=model, data=data, task=task, measure=measure,
+        preprocess=found.preprocess, preprocess_values=dict(found.values),
+        notes=(*data.notes, *found.warnings),
+    )  # fmt: skip
+
+
+def metric_name(task: rooms.Task, wanted: str | None) -> str:
+    """The metric that was asked for, or the task's own.
+
+    Raises
+    ------
+    UserError
+        Where it cannot judge the task.
+    """
+    if wanted is None:
+        return task.metric
+    known = rooms.metrics_for(task)
+    if wanted not in known:
+        raise UserError(
+            "metric.unfit",
+            f"This metric cannot judge a {task.kind.replace('_', ' ')} model: {wanted}.",
+            f"Choose one of {', '.join(known)}.",
+        )
+    return wanted
 
 
 def data_opened(opened: Opened) -> ev.DataOpened:
@@ -181,7 +201,7 @@ def data_opened(opened: Opened) -> ev.DataOpened:
 
 
 def complete(
-    job: Job, opened: Opened, baseline_outputs: np.ndarray, control: EngineControl
+    job: Job, opened: Opened, baseline_rows: np.ndarray, control: EngineControl
 ) -> Context:
     """All that trials need, the teacher's answers on the training images included."""
     train = opened.data.train
@@ -204,9 +224,9 @@ def complete(
         job=job, file=opened.file,
         candidate=Candidate(graph=opened.file.graph, weights=opened.weights),
         channels=trace(opened.file.graph), data=opened.data, task=opened.task,
-        metric=opened.metric, preprocess=opened.preprocess, transform=opened.transform,
-        loss=loss_of(opened.task), settings=settings, teacher=teacher,
-        baseline_outputs=baseline_outputs,
+        measure=opened.measure, preprocess=opened.preprocess, transform=opened.transform,
+        loss=loss_of(opened.task, opened.data.ignore_label), settings=settings, teacher=teacher,
+        baseline_rows=baseline_rows,
     )  # fmt: skip
 
 
@@ -215,10 +235,14 @@ def default_epochs(samples: int, batch_size: int) -> int:
     return max(2, min(MAX_EPOCHS, round(DEFAULT_STEPS * batch_size / max(1, samples))))
 
 
-def loss_of(task: rooms.Task) -> LossSpec:
+def loss_of(task: rooms.Task, ignore_label: int | None = None) -> LossSpec:
     """The training loss that belongs to a task."""
     binary = task.kind in ("binary", "multilabel", "binary_segmentation")
-    return LossSpec(kind="binary" if binary else "categorical", from_logits=task.from_logits)
+    return LossSpec(
+        kind="binary" if binary else "categorical",
+        from_logits=task.from_logits,
+        ignore_label=ignore_label,
+    )
 
 
 def has_norms(graph: LayerGraph) -> bool:

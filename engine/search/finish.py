@@ -1,7 +1,7 @@
-"""The end of a search: controls, the one reading of the report split, exports, the result.
+"""The end of a search: controls, the one reading of the report split, exports.
 
-Owns promise 2 (the report split is read once, for the model the run ends with) and the order in
-which a run's last files are written.
+Owns promise 2 (the report split is read once, for the model the run ends with) and what a run
+leaves behind.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 from engine import events as ev
 from engine import jsonio
 from engine.control import EngineControl
+from engine.data import Part
 from engine.export.exporter import export_model
 from engine.modelfile.rebuild import build
-from engine.report.result import result_of
 from engine.runs import EXPORTS, MODEL, RunFolder
 from engine.search.context import Context, Emit
+from engine.search.measure import read_verdict
 from engine.search.samples import write_export_samples
 from engine.search.sizes import SizeMeter
 from engine.search.trials import NORM_BATCHES, TrialRunner
@@ -69,7 +70,6 @@ def finish(
     emit(ev.PhaseStarted(phase="export"))
     for to in context.job.export:
         _export(context, to, folder, emit, meter)
-    write_result(folder)
     return "met" if report.met else "not_met"
 
 
@@ -84,17 +84,7 @@ def baseline_below(context: Context, target: Target, folder: RunFolder, emit: Em
     )
     dense = build(context.candidate.graph, context.candidate.weights)
     folder.save_whole(MODEL, lambda path: dense.save(path, include_optimizer=False))
-    emit(ev.PhaseStarted(phase="report"))
-    write_result(folder, outcome="not_met")
     return "not_met"
-
-
-def write_result(folder: RunFolder, *, outcome: str | None = None) -> None:
-    """Write ``result.json`` from the journal."""
-    state = folder.state()
-    if outcome == "not_met":
-        state = replace(state, status="not_met")
-    folder.write_result(result_of(state))
 
 
 def _dense_fine_tuned(
@@ -124,54 +114,46 @@ def _read_report(
     emit: Emit,
     control: EngineControl,
 ) -> ev.ReportMeasured:
-    part, metric = context.data.report, context.metric
+    part, measure = context.data.report, context.measure
 
-    def outputs(model: keras.Model, images: np.ndarray) -> np.ndarray:
-        return predict_outputs(model, images, preprocess=context.transform, control=control)
+    def rows(model: keras.Model, split: Part) -> np.ndarray:
+        outputs = predict_outputs(
+            model, split.images, preprocess=context.transform, control=control
+        )
+        return measure.rows(outputs, split.labels)
 
-    dense = outputs(build(context.candidate.graph, context.candidate.weights), part.images)
+    dense = rows(build(context.candidate.graph, context.candidate.weights), part)
     final = dense
     if best is not None:
         arm = runner.arm(best.trial).candidate
-        final = outputs(build(arm.graph, arm.weights), part.images)
+        final = rows(build(arm.graph, arm.weights), part)
     if control_model is not None:
         model, epochs = control_model
         emit(
             ev.ControlMeasured(
                 name="dense_fine_tuned",
-                search=metric.value(
-                    outputs(model, context.data.search.images), context.data.search.labels
-                ),
-                report=metric.value(outputs(model, part.images), part.labels),
+                search=measure.value(rows(model, context.data.search)),
+                report=measure.value(rows(model, part)),
                 epochs=epochs,
             )
         )
-    value = metric.value(final, part.labels)
-    drop = metric.paired_drop(dense, final, part.labels, level=LEVEL)
-    if target.given:
-        floor, bound = target.floor, metric.one_sided_bound(final, part.labels, level=LEVEL)
-        met, confirmed = target.sign * (value - floor) >= 0, target.sign * (bound - floor) >= 0
-    else:
-        floor = metric.value(dense, part.labels) - target.sign * target.tolerance
-        met = drop.value <= target.tolerance + 1e-12
-        confirmed = drop.upper_bound <= target.tolerance
+    drop = measure.drop(dense, final, LEVEL)
+    reading = read_verdict(measure, target, dense, final, level=LEVEL)
     event = ev.ReportMeasured(
         trial=None if best is None else best.trial,
         samples=len(part),
-        baseline=metric.value(dense, part.labels),
-        baseline_interval=metric.interval(dense, part.labels),
-        final=value,
-        final_interval=metric.interval(final, part.labels),
+        baseline=measure.value(dense),
+        baseline_interval=measure.interval(dense, LEVEL),
+        final=measure.value(final),
+        final_interval=measure.interval(final, LEVEL),
         drop=drop.value,
         drop_interval=drop.interval,
         level=LEVEL,
         method=drop.method,
-        floor=floor,
-        met=met,
-        confirmed=confirmed,
-        samples_needed=None
-        if confirmed
-        else metric.samples_needed(dense, final, part.labels, target.tolerance),
+        floor=reading.floor,
+        met=reading.met,
+        confirmed=reading.confirmed,
+        samples_needed=reading.samples_needed,
     )
     emit(event)
     return event

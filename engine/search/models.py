@@ -15,7 +15,7 @@ from engine.criteria import score
 from engine.modelfile.graph import LayerGraph, Weights
 
 GROUP_FLOOR = 0.05
-"""No group loses more than this leaves: share of its channels before any cut."""
+"""Share of its channels that every cut leaves of each group, whatever their rank."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +71,7 @@ def cut_to(
     if have == 0 or want >= have:
         return candidate
     scores = score(criterion, candidate.graph, candidate.weights, channels, seed=seed)
-    floors = {g.id: _floor(g.channels) for g in before.groups}
-    plan = plan_global(
-        candidate.graph, channels, scores, keep=want / have, floors=floors, round_to=round_to
-    )
+    plan = plan_global(channels, scores, want / have, GROUP_FLOOR, round_to)
     made = cut(candidate.graph, candidate.weights, channels, plan)
     return Candidate(graph=made.graph, weights=made.weights)
 

@@ -16,7 +16,6 @@ from engine.search.asking import Asking, Limits
 from engine.search.context import (
     Context,
     Emit,
-    Opened,
     complete,
     data_opened,
     model_opened,
@@ -25,7 +24,7 @@ from engine.search.context import (
 )
 from engine.search.describe import counts
 from engine.search.heuristic import heuristic, structured, unstructured
-from engine.search.models import Candidate, removable_channels, smallest_keep
+from engine.search.models import removable_channels, smallest_keep
 from engine.search.published import grid, three_step
 from engine.search.sizes import SizeMeter
 from engine.search.trials import Clock, TrialRunner, told_of
@@ -82,15 +81,9 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
     deadline = None if job.budget.time_s is None else time.monotonic() + job.budget.time_s
     budget = Budgeted(fine_tunes=job.budget.max_trials or DEFAULT_FINE_TUNES, deadline_s=deadline)
     with SizeMeter(job) as meter:
-        opened, target, context = _baseline(job, folder, emit, control, meter)
-        if (
-            target.sign
-            * (
-                context.metric.value(context.baseline_outputs, opened.data.search.labels)
-                - target.floor
-            )
-            < 0
-        ):
+        target, context = _baseline(job, folder, emit, control, meter)
+        value = context.measure.value(context.baseline_rows)
+        if target.sign * (value - target.floor) < 0:
             return finish.baseline_below(context, target, folder, emit)
         clock = Clock(emit, budget.fine_tunes, time.monotonic)
         runner = TrialRunner(context, target, folder, emit, control, meter=meter, clock=clock)
@@ -110,7 +103,7 @@ def _refuse(job: Job) -> None:
 
 def _baseline(
     job: Job, folder: RunFolder, emit: Emit, control: EngineControl, meter: SizeMeter
-) -> tuple[Opened, Target, Context]:
+) -> tuple[Target, Context]:
     """Open everything and measure the model that came in."""
     from engine.channels.trace import trace
 
@@ -126,25 +119,25 @@ def _baseline(
     outputs = predict_outputs(
         opened.model, search.images, preprocess=opened.transform, control=control
     )
-    value = opened.metric.value(outputs, search.labels)
-    sign = 1 if opened.metric.higher_is_better else -1
+    rows = opened.measure.rows(outputs, search.labels)
+    value = opened.measure.value(rows)
     given = job.goal.target is not None
     target = Target(
         value=value if job.goal.target is None else job.goal.target,
-        tolerance=job.goal.tolerance, given=given, sign=sign,
+        tolerance=job.goal.tolerance, given=given, sign=opened.measure.sign,
     )  # fmt: skip
-    context = complete(job, opened, outputs, control)
+    context = complete(job, opened, rows, control)
     sizes = meter.measure(context.candidate)
     emit(
         ev.BaselineMeasured(
-            metric=opened.metric.name, higher_is_better=opened.metric.higher_is_better,
-            value=value, interval=opened.metric.interval(outputs, search.labels),
+            metric=opened.measure.name, higher_is_better=opened.measure.higher_is_better,
+            value=value, interval=opened.measure.interval(rows),
             samples=len(search), target=target.value,
             target_from="given" if given else "baseline", tolerance=target.tolerance,
             floor=target.floor, sizes=sizes,
         )
     )  # fmt: skip
-    return opened, target, context
+    return target, context
 
 
 def _strategy(context: Context, budget: Budgeted) -> Asking:
@@ -208,6 +201,3 @@ def _drive(
         if trial.best:
             best = trial
         told = told_of(trial, target)
-
-
-__all__ = ["Candidate", "run_search"]

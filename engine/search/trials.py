@@ -175,7 +175,7 @@ class TrialRunner:
         part = context.data.search
         images, labels = part.images[:PROBE_SAMPLES], part.labels[:PROBE_SAMPLES]
         outputs = self._predict(model, images)
-        value = context.metric.value(outputs, labels)
+        value = context.measure.value(context.measure.rows(outputs, labels))
         sizes = counts(candidate.graph, candidate.weights)
         return self._done(
             trial, ask, candidate, value=value, sizes=sizes, accepted=False, epochs=0,
@@ -192,8 +192,10 @@ class TrialRunner:
         self._reestimate(model)
         trained = Candidate(graph=candidate.graph, weights=weights_of(model, candidate.graph))
         outputs = self._predict(model, context.data.search.images)
-        value = context.metric.value(outputs, context.data.search.labels)
-        judgement = judge(value, self._target, self._standard_error(outputs))
+        rows = context.measure.rows(outputs, context.data.search.labels)
+        value = context.measure.value(rows)
+        error = context.measure.standard_error(self._target, context.baseline_rows, rows)
+        judgement = judge(value, self._target, error)
         sizes = self._meter.measure(trained)
         prepared = ask.gamma_l1 > 0
         accepted = judgement.passed and not prepared
@@ -259,13 +261,6 @@ class TrialRunner:
         return predict_outputs(
             model, images, preprocess=self._context.transform, control=self._control
         )
-
-    def _standard_error(self, outputs: np.ndarray) -> float:
-        context = self._context
-        labels = context.data.search.labels
-        if self._target.given:
-            return context.metric.standard_error(outputs, labels)
-        return context.metric.paired_standard_error(context.baseline_outputs, outputs, labels)
 
     def _keep(self, trial: int, model: keras.Model, *, best: bool) -> str:
         name = self._folder.checkpoint_name(trial)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 class BatchTransform(Protocol):
     """Preprocessing of a batch: raw pixels to what the model expects."""
 
-    def __call__(self, images: Any) -> Any:
+    def __call__(self, images: Any, /) -> Any:
         """float32 tensor [batch, height, width, channels], raw values -> float32 tensor."""
         ...
 
@@ -42,6 +42,6 @@ class OnEpoch(Protocol):
         ...
 
 
-def as_is(images: Any) -> Any:
+def as_is(images: Any, /) -> Any:
     """The transform of a model that takes raw pixels."""
     return images

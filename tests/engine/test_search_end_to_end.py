@@ -1,0 +1,144 @@
+"""The whole search on the sample: command line -> engine process -> checked file, and its ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import api
+from engine.childproc import child_environment, python_command
+from engine.data.sample import sample_model_path
+from engine.errors import EngineFailure
+from engine.events import Event, RunEnded, TrialDone
+from engine.inspection import inspect_model
+from engine.job import Budget, DataSpec, Goal, Job
+from engine.report.result import result_of
+from engine.runs import RunFolder
+from engine.runstate import RunState
+from engine.supervise import EngineProcess
+
+
+def job(**changes: Any) -> Job:
+    return Job(
+        model=str(sample_model_path()),
+        data=DataSpec(source="digits"),
+        goal=Goal(tolerance=0.05),
+        budget=Budget(epochs=2, max_trials=3),
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """One short search to its end, shared by the tests that only look at it."""
+    run = tmp_path_factory.mktemp("search") / "run"
+    return run, api.prune(job(), run)
+
+
+def test_that_a_search_ends_with_a_smaller_model_that_holds(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
+    _, result = finished
+    assert result["status"] == "met"
+    assert result["final"]["params"] < result["baseline"]["params"]
+    assert result["final"]["report"] >= result["baseline"]["report"] - 0.05 - 1e-9
+    low, high = result["final"]["interval"]
+    assert low < result["final"]["report"] < high
+    assert result["cost"]["fine_tunes"] <= 3
+
+
+def test_that_the_kept_model_is_the_one_that_was_reported(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
+    run, result = finished
+    answer = inspect_model(run / "model.keras")
+    assert answer["params"] == result["final"]["params"]
+    assert answer["macs"] == result["final"]["macs"]
+    zeros = sum(row["zeros"] or 0 for row in answer["layers"])
+    assert answer["params"] - zeros == result["final"]["nonzero"]
+
+
+def test_that_accepted_zeros_are_in_the_file(finished: tuple[Path, dict[str, Any]]) -> None:
+    _, result = finished
+    weights = [t for t in result["trials"] if t["step"] == "weights"]
+    assert weights
+    assert all(t["nonzero"] < t["params"] for t in weights)
+
+
+def test_that_the_tflite_file_was_checked(finished: tuple[Path, dict[str, Any]]) -> None:
+    run, result = finished
+    (export,) = result["exports"]
+    assert (run / export["path"]).stat().st_size == export["bytes"]
+    assert export["checks"]["reloaded"]
+    assert export["checks"]["max_abs_diff"] < 1e-3
+
+
+def test_that_the_journal_alone_gives_the_result(finished: tuple[Path, dict[str, Any]]) -> None:
+    run, _ = finished
+    folder = RunFolder.open(run)
+    assert json.loads(json.dumps(result_of(folder.state()))) == folder.result()
+
+
+def test_that_the_user_s_model_is_not_touched(finished: tuple[Path, dict[str, Any]]) -> None:
+    _, result = finished
+    from engine.modelfile.reader import read_model
+
+    assert read_model(sample_model_path()).sha256 == result["model"]["sha256"]
+
+
+def test_that_a_killed_engine_is_told_and_its_run_goes_on(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    _, whole = finished
+    engine: list[EngineProcess] = []
+
+    def kill_at_first_accepted(event: Event, state: RunState) -> None:
+        if isinstance(event, TrialDone) and event.accepted:
+            pid = engine[0].pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(EngineFailure, match="SIGKILL"):
+        api.prune(job(), tmp_path / "run", on_event=kill_at_first_accepted, on_start=engine.append)
+    assert (tmp_path / "run" / "model.keras").is_file()
+    result = api.resume(tmp_path / "run")
+    assert result["status"] == whole["status"]
+    assert _decisions(result) == _decisions(whole)
+
+
+def _decisions(result: dict[str, Any]) -> list[tuple[Any, ...]]:
+    keys = ("id", "kind", "step", "accepted", "nonzero", "value")
+    return [tuple(trial[k] for k in keys) for trial in result["trials"]]
+
+
+def test_that_ctrl_c_keeps_the_best_and_exits_with_4(tmp_path: Path) -> None:
+    command = python_command(
+        "engine.cli", "prune", str(sample_model_path()), "--data", "digits", "--tolerance", "0.05",
+        "--epochs", "30", "--max-trials", "6", "--out", str(tmp_path / "run"), "--json",
+    )  # fmt: skip
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=child_environment(),
+        text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        journal = tmp_path / "run" / "journal.jsonl"
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline and not (
+            journal.exists() and b'"fine_tune"' in journal.read_bytes()
+        ):
+            time.sleep(0.2)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert time.monotonic() - began < 10
+    assert process.returncode == 4, err
+    assert json.loads(out)["status"] == "stopped"
+    *_, last = RunFolder.open(tmp_path / "run").events()
+    assert isinstance(last, RunEnded)
+    assert last.outcome == "stopped"
