@@ -25,6 +25,9 @@ from gui.tasks import Task
 KILL_AFTER_MS = 5000
 """Kill is offered when a stop was not obeyed within this time."""
 
+CLOSE_GRACE_MS = 4000
+"""How long a closing window lets the engine end by itself before it is killed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -106,6 +109,7 @@ class Session(QObject):
     failed = Signal(object, bool)
     model_read = Signal()
     run_opened = Signal()
+    search_begun = Signal()
     run_ended = Signal()
 
     def __init__(self, parent: QObject | None = None, *, engine: str = "engine.worker") -> None:
@@ -212,6 +216,19 @@ class Session(QObject):
         task.failed.connect(self._on_run_failed)
         task.start()
 
+    def close_all(self) -> None:
+        """Begin anew: no model, no data, no run."""
+        if self.searching:
+            return
+        self._reading_id = 0
+        self.reading = self.run = None
+        self.record = Record()
+        self._forget_measurements()
+        self.wishes = Wishes()
+        self.wishes_changed.emit()
+        self.record_changed.emit()
+        self.verbs_changed.emit()
+
     def pause(self) -> None:
         """Hold the search."""
         if self._thread is not None:
@@ -240,8 +257,10 @@ class Session(QObject):
         self._kill_timer.stop()
         thread = self._thread
         if thread is not None:
-            thread.kill()
-            thread.wait()
+            thread.stop()
+            if not thread.wait(CLOSE_GRACE_MS):
+                thread.kill()
+                thread.wait()
         for task in tuple(self._tasks.values()):
             task.wait()
 
@@ -336,6 +355,7 @@ class Session(QObject):
         thread.start()
         self.record_changed.emit()
         self.verbs_changed.emit()
+        self.search_begun.emit()
 
     def _on_engine_changed(self) -> None:
         if self._thread is None:

@@ -213,8 +213,8 @@ class DataCard(Card):
             made.setEnabled(editable)
         self.hint.setText(
             "Labelled images, so that accuracy can be measured and repaired: an .npz file"
-            " (x_train, y_train, x_test \u2026), or a folder with a subfolder per class. They can be"
-            " dropped here too."
+            " (x_train, y_train, x_test \u2026), or a folder with a subfolder per class. You can"
+            " also drop them here."
         )
         self.hint.setVisible(not given)
         self._choices.setVisible(given and (spec is None or spec.source != "digits"))

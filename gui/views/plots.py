@@ -32,7 +32,7 @@ class UnitAxis(pg.AxisItem):  # type: ignore[misc]
         if not self._log10:
             found: list[tuple[float, Sequence[float]]] = super().tickValues(low, high, size)
             return found[:1] if found and len(found[0][1]) > 3 else found[:2]
-        steps = (1, 2, 5) if high - low < 3 else (1,)
+        steps: tuple[float, ...] = (1, 2, 5) if high - low < 3 else (1,)
         if high - low < 0.7:
             steps = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
         ticks = [

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QToolButton, QVBoxLayout
 
 from gui.icons import icon, pixmap
@@ -27,7 +28,9 @@ class Action:
 
 
 class Banner(QFrame):
-    """One message at a time; hidden until there is one."""
+    """One message at a time; hidden until there is one. ``hidden`` tells that it went away."""
+
+    hidden = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,6 +115,17 @@ class Banner(QFrame):
         widget = None if item is None else item.widget()
         if widget is not None and hasattr(widget, "click"):
             widget.click()
+
+    def hide_if_good(self) -> None:
+        """Take a message of success away; problems stay until dismissed."""
+        if self._kind == "good":
+            self.hide()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Qt: tell that the banner went away."""
+        super().hideEvent(event)
+        if self.isHidden():
+            self.hidden.emit()
 
     def _do(self, action: Action) -> None:
         self.hide()

@@ -1,0 +1,28 @@
+"""What a dropped or chosen path is: a model, data, or a run. By name and place only; no Qt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from engine.runs import JOB
+
+Kind = Literal["model", "data", "run"]
+
+MODEL_FILTER = "Keras models (*.keras *.h5 *.hdf5);;All files (*)"
+DATA_FILTER = "Labelled data (*.npz *.npy *.h5 *.hdf5 *.csv *.py);;All files (*)"
+_HDF5 = frozenset({".h5", ".hdf5"})
+
+
+def kind_of(path: Path, *, has_model: bool, has_data: bool) -> Kind:
+    """What to take a path for; HDF5 may be either, so it fills what is still missing."""
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        if (path / JOB).is_file():
+            return "run"
+        return "model" if (path / "saved_model.pb").is_file() else "data"
+    if suffix == ".keras" or suffix == ".tflite":
+        return "model"
+    if suffix in _HDF5:
+        return "data" if has_model and not has_data else "model"
+    return "data" if suffix in {".npz", ".npy", ".csv", ".py"} else "model"

@@ -1,0 +1,557 @@
+"""The main window: rail, stages, inspector, status bar, banner, and how they hang together.
+
+Owns the wiring between views and :class:`gui.session.Session`, and nothing else. Making one shows
+an empty window and starts nothing; plots and recent runs are loaded after the first paint.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QIcon,
+    QPaintEvent,
+)
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QMainWindow,
+    QMessageBox,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine import __version__
+from engine.errors import ErrorInfo
+from engine.job import DataSpec
+from engine.runs import RunSummary, list_runs
+from engine.runstate import RunState
+from gui import sentences, units
+from gui.files import DATA_FILTER, MODEL_FILTER, kind_of
+from gui.menus import Menus
+from gui.resources import sample_model
+from gui.session import Session
+from gui.settings import Settings
+from gui.tasks import Task
+from gui.theme import GRID, Choice, theme
+from gui.views.export import ExportPanel
+from gui.views.inspector import InspectorPanel
+from gui.views.layers import LayersPanel
+from gui.views.search import SearchPanel, trials_words
+from gui.views.setup import SetUpPanel
+from gui.widgets.banner import Action, Banner
+from gui.widgets.rail import Rail
+from gui.widgets.status import StatusBar
+
+STAGES = (
+    ("setup", "Set up", "sliders-horizontal"),
+    ("search", "Search", "chart-scatter"),
+    ("layers", "Layers", "layers"),
+    ("export", "Export", "package-check"),
+)
+LOG_TAIL_BYTES = 8000
+
+
+class MainWindow(QMainWindow):
+    """Secateur's window.
+
+    Parameters
+    ----------
+    engine
+        Module of the engine process; tests put a scripted one here.
+
+    Attributes
+    ----------
+    painted
+        Emitted once, after the first paint.
+    """
+
+    painted = Signal()
+
+    def __init__(self, *, engine: str = "engine.worker") -> None:
+        super().__init__()
+        self.settings = Settings()
+        theme().choose(self.settings.look())
+        self.session = Session(self, engine=engine)
+        self.confirm: Callable[[str, str, str], bool] = self._ask
+        self._painted = False
+        self._tasks: list[Task] = []
+        self._work_at = 0.0
+        self._work_seconds: float | None = None
+        self.setWindowTitle("Secateur")
+        self.setWindowIcon(QIcon("icons:secateur.svg"))
+        self.setAcceptDrops(True)
+        self.resize(1280, 800)
+        self.setMinimumSize(960, 600)
+        self.rail = Rail(STAGES)
+        self.setup = SetUpPanel(self.session)
+        self.search = SearchPanel(self.session)
+        self.layers = LayersPanel(self.session)
+        self.export = ExportPanel(self.session)
+        self.inspector = InspectorPanel()
+        self.banner = Banner()
+        self._status = StatusBar()
+        self.stages = QStackedWidget()
+        self.stages.setObjectName("stage")
+        self._lay_out()
+        self.menus = Menus(self, self._verbs())
+        self._connect()
+        self._clock = QTimer(self)
+        self._clock.setInterval(1000)
+        self._clock.timeout.connect(self._show_status)
+        geometry = self.settings.geometry()
+        if geometry is not None:
+            self.restoreGeometry(geometry)
+        self.show_stage("setup")
+        self._on_verbs_changed()
+
+    def _lay_out(self) -> None:
+        for panel in (self.setup, self.search, self.layers, self.export):
+            self.stages.addWidget(panel)
+        banner_place = QWidget()
+        banner_layout = QVBoxLayout(banner_place)
+        banner_layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 0)
+        banner_layout.addWidget(self.banner)
+        middle = QVBoxLayout()
+        middle.setContentsMargins(0, 0, 0, 0)
+        middle.setSpacing(0)
+        middle.addWidget(banner_place)
+        middle.addWidget(self.stages, 1)
+        self._banner_place = banner_place
+        banner_place.hide()
+        central = QWidget()
+        row = QHBoxLayout(central)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.rail)
+        row.addLayout(middle, 1)
+        row.addWidget(self.inspector)
+        self.setCentralWidget(central)
+        self.setStatusBar(self._status)
+
+    def _verbs(self) -> dict[str, Callable[[], object]]:
+        session = self.session
+        stages = {f"stage_{key}": lambda k=key: self.show_stage(k) for key, _, _ in STAGES}
+        looks: dict[str, Callable[[], object]] = {
+            "look_system": lambda: self.choose_look("system"),
+            "look_light": lambda: self.choose_look("light"),
+            "look_dark": lambda: self.choose_look("dark"),
+        }
+        return {
+            "open_model": self.choose_model,
+            "sample": self.open_sample,
+            "data_file": self.choose_data_file,
+            "data_folder": self.choose_data_folder,
+            "open_run": self.choose_run,
+            "close_all": self.session.close_all,
+            "quit": self.close,
+            "start": session.start,
+            "pause": self.search.toggle_pause,
+            "stop": session.stop,
+            "resume": session.resume_run,
+            "export": lambda: self.show_stage("export"),
+            "fit": self.search.fit,
+            "copy_csv": self.layers.copy,
+            "close_panels": self._close_panels,
+            "about": self._about,
+            **stages,
+            **looks,
+        }
+
+    def _connect(self) -> None:
+        session = self.session
+        self.rail.chosen.connect(self.show_stage)
+        session.failed.connect(self._on_failed)
+        session.record_changed.connect(self._on_record_changed)
+        session.verbs_changed.connect(self._on_verbs_changed)
+        session.wishes_changed.connect(self._on_verbs_changed)
+        session.model_read.connect(self._on_model_read)
+        session.run_opened.connect(self._on_run_opened)
+        session.search_begun.connect(self._on_search_begun)
+        session.run_ended.connect(self._load_recent)
+        welcome = self.setup.welcome
+        welcome.open_wanted.connect(self.choose_model)
+        welcome.sample_wanted.connect(self.open_sample)
+        welcome.model_wanted.connect(lambda path: self.open_path(Path(path)))
+        welcome.run_wanted.connect(lambda path: self.open_path(Path(path)))
+        self.setup.model_card.open_wanted.connect(self.choose_model)
+        self.setup.model_card.layers_wanted.connect(lambda: self.show_stage("layers"))
+        self.setup.model_card.layer_chosen.connect(self._on_layer_chosen)
+        self.setup.data_card.file_wanted.connect(self.choose_data_file)
+        self.setup.data_card.folder_wanted.connect(self.choose_data_folder)
+        self.setup.goal_card.start_wanted.connect(session.start)
+        self.search.set_up_wanted.connect(lambda: self.show_stage("setup"))
+        self.search.layers_wanted.connect(lambda: self.show_stage("layers"))
+        self.search.export_wanted.connect(self._on_export_wanted)
+        self.search.layer_chosen.connect(self._on_layer_chosen)
+        self.search.trial_chosen.connect(self._on_trial_chosen)
+        self.search.copied.connect(self._on_copied)
+        self.layers.layer_chosen.connect(self._on_layer_chosen)
+        self.layers.open_wanted.connect(self.choose_model)
+        self.layers.copied.connect(self._on_copied)
+        self.export.failed.connect(lambda error: self._on_failed(error, False))
+        self.export.place_wanted.connect(self.choose_export_place)
+        self.export.set_up_wanted.connect(lambda: self.show_stage("setup"))
+        self.inspector.closed.connect(self._on_inspector_closed)
+        self.inspector.export_wanted.connect(self._on_export_wanted)
+        self.banner.hidden.connect(self._banner_place.hide)
+
+    # opening
+
+    def open_path(self, path: Path) -> None:
+        """Open a model, data or a run: whichever the path is."""
+        path = path.absolute()
+        wishes = self.session.wishes
+        kind = kind_of(path, has_model=wishes.model is not None, has_data=wishes.data is not None)
+        match kind:
+            case "model":
+                self.open_model(path)
+            case "data":
+                self.open_data(path)
+            case "run":
+                self.session.open_run(path)
+
+    def open_model(self, path: Path) -> None:
+        """Read a model file and show it."""
+        if self._busy_with_search():
+            return
+        self.banner.hide()
+        self.show_stage("setup")
+        self.session.open_model(path.absolute())
+
+    def open_data(self, path: Path) -> None:
+        """Take a file or folder as data."""
+        if self._busy_with_search():
+            return
+        self.session.set_data(DataSpec(source=str(path.absolute())))
+        self.settings.add_recent("data", str(path.absolute()))
+        self.show_stage("setup")
+
+    def open_sample(self) -> None:
+        """Open the built-in model with its data."""
+        if self._busy_with_search():
+            return
+        self.open_model(sample_model())
+        self.session.set_data(DataSpec(source="digits", seen="no"))
+
+    def choose_model(self) -> None:
+        """Ask for a model file."""
+        name, _ = QFileDialog.getOpenFileName(self, "Open a model", "", MODEL_FILTER)
+        if name:
+            self.open_model(Path(name))
+
+    def choose_data_file(self) -> None:
+        """Ask for a data file."""
+        name, _ = QFileDialog.getOpenFileName(self, "Choose a data file", "", DATA_FILTER)
+        if name:
+            self.open_data(Path(name))
+
+    def choose_data_folder(self) -> None:
+        """Ask for a folder with a subfolder per class."""
+        name = QFileDialog.getExistingDirectory(self, "Choose a folder, a subfolder per class")
+        if name:
+            self.open_data(Path(name))
+
+    def choose_run(self) -> None:
+        """Ask for a run folder."""
+        name = QFileDialog.getExistingDirectory(self, "Open a run")
+        if name:
+            self.session.open_run(Path(name))
+
+    def choose_export_place(self) -> None:
+        """Ask where an export goes."""
+        name, _ = QFileDialog.getSaveFileName(self, "Save to", self.export.place.text())
+        if name:
+            self.export.set_place(Path(name))
+
+    def _busy_with_search(self) -> bool:
+        if self.session.searching:
+            self.banner.tell(
+                "warn", "A search is under way.", "Stop it first, or open the file when it ended."
+            )
+            self._banner_place.show()
+        return self.session.searching
+
+    # stages and looks
+
+    @property
+    def stage(self) -> str:
+        """Key of the stage in view."""
+        return STAGES[self.stages.currentIndex()][0]
+
+    def show_stage(self, key: str) -> None:
+        """Bring a stage into view."""
+        self.stages.setCurrentIndex([k for k, _, _ in STAGES].index(key))
+        self.rail.select(key)
+
+    def choose_look(self, look: Choice) -> None:
+        """Light, dark, or as the system."""
+        self.settings.set_look(look)
+        theme().choose(look)
+        self.menus.actions[f"look_{look}"].setChecked(True)
+
+    # following the session
+
+    def _on_model_read(self) -> None:
+        model = self.session.wishes.model
+        if model is not None and Path(model.path) != sample_model():
+            self.settings.add_recent("models", model.path)
+        self._load_recent()
+
+    def _on_run_opened(self) -> None:
+        self.banner.hide()
+        self.inspector.hide()
+        self.show_stage("search")
+
+    def _on_search_begun(self) -> None:
+        self.banner.hide()
+        self.inspector.hide()
+        self.export.choose_source(None)
+        self.show_stage("search")
+
+    def _on_failed(self, error: ErrorInfo, can_resume: bool) -> None:
+        message, hint = sentences.problem(error)
+        actions = (Action("Resume", self.session.resume_run),) if can_resume else ()
+        self.banner.tell("bad", message, hint, details=self._details(error), actions=actions)
+        self._banner_place.show()
+
+    def _details(self, error: ErrorInfo) -> str:
+        if not error.log:
+            return ""
+        run = self.session.run
+        path = Path(error.log) if run is None else run / error.log
+        if "\n" in error.log or len(error.log) > 1000 or not path.is_file():
+            return error.log
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - LOG_TAIL_BYTES, 0))
+            tail = file.read().decode("utf-8", "replace").strip()
+        return f"{path}\n\n{tail or 'The log is empty.'}"
+
+    def _on_record_changed(self) -> None:
+        work = self.session.state.work
+        seconds = None if work is None else work.seconds_left
+        if seconds != self._work_seconds:
+            self._work_seconds, self._work_at = seconds, time.monotonic()
+        self._show_status()
+
+    def _on_verbs_changed(self) -> None:
+        session, actions = self.session, self.menus.actions
+        searching = session.searching
+        actions["start"].setEnabled(session.wishes.ready and not searching)
+        actions["pause"].setEnabled(searching and not session.stopping)
+        actions["pause"].setText("&Resume" if session.state.status == "paused" else "&Pause")
+        actions["stop"].setEnabled(searching and not session.stopping)
+        actions["resume"].setEnabled(session.can_resume)
+        actions["close_all"].setEnabled(not searching)
+        actions[f"look_{self.settings.look()}"].setChecked(True)
+        if searching and not self._clock.isActive():
+            self._clock.start()
+        elif not searching:
+            self._clock.stop()
+        name = "" if session.wishes.model is None else session.wishes.model.name
+        self.setWindowTitle(f"{name} \u2013 Secateur" if name else "Secateur")
+        self.menus.show_recent(self.settings.recent("models"), self.open_path)
+        self._show_status()
+
+    def _show_status(self) -> None:
+        session, state = self.session, self.session.state
+        shown = session.run is not None
+        left = ""
+        if session.searching and self._work_seconds is not None:
+            gone = time.monotonic() - self._work_at if state.status == "running" else 0.0
+            left = units.time_left(max(self._work_seconds - gone, 0.0))
+        elif session.searching:
+            left = units.time_left(None)
+        self._status.show_fields(
+            phase=self._phase_words(),
+            time=left,
+            trials=trials_words(state) if shown else "",
+            best=best_words(state) if shown else "",
+            engine=self._engine_words(),
+        )
+
+    def _phase_words(self) -> str:
+        session, state = self.session, self.session.state
+        if session.reading is not None:
+            return f"Reading {session.reading.name} \u2026"
+        if session.measuring:
+            return "Measuring the baseline \u2026"
+        if session.searching:
+            return sentences.phase(state.phase) if state.phase else "Starting"
+        if session.run is None:
+            return "Ready"
+        return sentences.STATUSES["interrupted" if state.live else state.status]
+
+    def _engine_words(self) -> str:
+        session, state = self.session, self.session.state
+        if not session.searching:
+            return "engine: not running"
+        if session.stopping:
+            return "engine: stopping"
+        if state.status == "paused":
+            return "engine: paused"
+        device = f" on {state.device}" if state.device else ""
+        return "engine: starting" if state.status == "empty" else f"engine: running{device}"
+
+    def _on_trial_chosen(self, trial: int) -> None:
+        state = self.session.state
+        found = state.trial(trial)
+        if trial < 0:
+            self.inspector.show_baseline(state)
+        elif found is not None:
+            self.inspector.show_trial(found, state, self.session.run)
+
+    def _on_layer_chosen(self, name: str) -> None:
+        found = next((s for s in self.layers.layers if s.name == name), None)
+        if found is None:
+            return
+        self.inspector.show_layer(found, self.session.wishes.model)
+        for strip in (self.setup.model_card.strip, self.search.strip):
+            strip.select(name)
+        self.layers.select_layer(name)
+
+    def _on_inspector_closed(self) -> None:
+        self.inspector.hide()
+        self.search.select_trial(None)
+
+    def _on_export_wanted(self, source: Path | None = None) -> None:
+        self.export.choose_source(source)
+        self.show_stage("export")
+
+    def _on_copied(self, what: str) -> None:
+        self.banner.tell("good", f"Copied: {what}")
+        self._banner_place.show()
+        QTimer.singleShot(4000, self.banner, self.banner.hide_if_good)
+
+    def _close_panels(self) -> None:
+        self.banner.hide()
+        self._on_inspector_closed()
+
+    # after the first paint
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Qt: paint; the first time, load the rest afterwards."""
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            QTimer.singleShot(0, self, self._after_first_paint)
+
+    def _after_first_paint(self) -> None:
+        self.painted.emit()
+        self._load_recent()
+        self._run_task(_load_plots, self.search.make_plots)
+
+    def _load_recent(self) -> None:
+        """List recent models and runs."""
+        base = self.session.runs_base
+
+        def show(runs: object) -> None:
+            found = (
+                tuple(r for r in runs if isinstance(r, RunSummary))
+                if (isinstance(runs, tuple))
+                else ()
+            )
+            self.setup.welcome.show_recent(self.settings.recent("models"), found)
+
+        self._run_task(lambda: list_runs(base), show)
+
+    def _run_task(self, work: Callable[[], object], then: Callable[..., object]) -> None:
+        task = Task(work, self)
+        self._tasks.append(task)
+
+        def on_finished() -> None:
+            if task in self._tasks:
+                self._tasks.remove(task)
+                task.deleteLater()
+
+        def on_success(_id: int, answer: object) -> None:
+            if answer is None:
+                then()
+            else:
+                then(answer)
+
+        task.succeeded.connect(on_success)
+        task.failed.connect(lambda _id, error: self._on_failed(error, False))
+        task.finished.connect(on_finished)
+        task.start()
+
+    # Qt's own events
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Qt: files may be dropped anywhere."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Qt: open what was dropped, models before data."""
+        paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
+        event.acceptProposedAction()
+        for path in sorted(paths, key=lambda p: p.suffix.lower() != ".keras"):
+            self.open_path(path)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Qt: ask while a search runs, then end it; nothing is left running."""
+        if self.session.searching and not self.confirm(
+            "Stop the search and close?",
+            "The best model so far is kept in the run folder, and the run can be resumed.",
+            "Stop and close",
+        ):
+            event.ignore()
+            return
+        self.settings.set_geometry(self.saveGeometry())
+        self.settings.sync()
+        self.hide()
+        self._clock.stop()
+        self.session.close()
+        self.export.close_down()
+        for task in tuple(self._tasks):
+            task.wait()
+        event.accept()
+
+    def _ask(self, question: str, why: str, yes: str) -> bool:
+        box = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setText(question)
+        box.setInformativeText(why)
+        accept = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton("Keep searching", QMessageBox.ButtonRole.RejectRole)
+        box.exec()
+        return box.clickedButton() is accept
+
+    def _about(self) -> None:
+        self.banner.tell(
+            "good",
+            f"Secateur {__version__}: prunes trained Keras CNNs to an accuracy target.",
+            "Apache-2.0 licence. Icons: Lucide, ISC licence.",
+        )
+        self._banner_place.show()
+
+
+def best_words(state: RunState) -> str:
+    """The best model so far: size and accuracy."""
+    best = state.best_trial
+    if best is None:
+        return "best so far: none accepted yet"
+    metric = None if state.baseline is None else state.baseline.metric
+    value = f"{units.metric_value(best.value, metric)} {units.metric_name(metric)}"
+    if best.sizes is None:
+        return f"best so far: {value}"
+    before = None if state.baseline is None else state.baseline.sizes.nonzero
+    ratio = units.times(before, best.sizes.nonzero)
+    size = units.short_count(best.sizes.nonzero)
+    smaller = f" ({ratio} fewer)" if ratio else ""
+    return f"best so far: {size} parameters{smaller}, {value}"
+
+
+def _load_plots() -> None:
+    """Import the plotting library and our plots, off the window's thread."""
+    importlib.import_module("gui.views.cloud")
+    importlib.import_module("gui.views.loss")

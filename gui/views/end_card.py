@@ -1,0 +1,174 @@
+"""The end of a run as a card: what you now hold, what it cost, what to do with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QHBoxLayout
+
+from engine.runs import MODEL
+from engine.runstate import RunState
+from gui import sentences, units
+from gui.theme import GRID, set_role
+from gui.widgets.basics import Card, button, label
+from gui.widgets.numbers import Numbers
+
+
+class EndCard(Card):
+    """Shown when a run has ended; hidden otherwise."""
+
+    export_wanted = Signal()
+    resume_wanted = Signal()
+    copied = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        row = QHBoxLayout()
+        row.setSpacing(GRID)
+        self.head = label("", "heading", select=True)
+        self.chip = label("", "chip")
+        row.addWidget(self.head)
+        row.addWidget(self.chip)
+        row.addStretch(1)
+        self.resume_button = button("Resume", self.resume_wanted.emit, tip="Go on with this run")
+        self.folder_button = button("Open the folder", self._open_folder)
+        self.copy_button = button(
+            "Copy the line that loads it", self._copy_line, tip="Python, for the clipboard"
+        )
+        self.export_button = button("Export", self.export_wanted.emit, role="primary", tip="Ctrl+E")
+        for made in (
+            self.resume_button,
+            self.folder_button,
+            self.copy_button,
+            self.export_button,
+        ):
+            row.addWidget(made)
+        self.body.addLayout(row)
+        self.numbers = Numbers()
+        self.body.addWidget(self.numbers)
+        self.verdict = label("", "muted", wrap=True, select=True)
+        self.body.addWidget(self.verdict)
+        self._run: Path | None = None
+        self.hide()
+
+    def show_end(self, state: RunState, run: Path | None, *, can_resume: bool) -> None:
+        """Show how a run ended; nothing while it goes on."""
+        ended = state.status in ("met", "not_met", "stopped", "failed")
+        self.setVisible(ended)
+        if not ended:
+            return
+        self._run = run
+        self.head.setText(sentences.headline(state))
+        report = state.report
+        confirmed = report is not None and report.met and report.confirmed
+        status = sentences.STATUSES[state.status]
+        self.chip.setText("Floor met, confirmed" if confirmed else status)
+        good = state.status == "met"
+        set_role(self, "card-good" if good else "card")
+        set_role(self.chip, "chip-good" if good else "chip-warn")
+        if state.status == "failed":
+            set_role(self.chip, "chip-bad")
+        self.numbers.show_pairs(end_numbers(state))
+        self.verdict.setText(end_words(state))
+        has_model = self.model_path() is not None
+        self.export_button.setVisible(has_model)
+        self.copy_button.setVisible(has_model)
+        self.folder_button.setVisible(run is not None)
+        self.resume_button.setVisible(can_resume)
+
+    def model_path(self) -> Path | None:
+        """The model that the run ended with, None where there is none."""
+        path = None if self._run is None else self._run / MODEL
+        return path if path is not None and path.is_file() else None
+
+    def load_line(self) -> str:
+        """The line of Python that loads the model."""
+        return f'model = keras.models.load_model(r"{self.model_path()}")'
+
+    def _copy_line(self) -> None:
+        line = self.load_line()
+        QGuiApplication.clipboard().setText(line)
+        self.copied.emit(line)
+
+    def _open_folder(self) -> None:
+        if self._run is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._run)))
+
+
+def end_numbers(state: RunState) -> tuple[tuple[str, str], ...]:
+    """What the person now holds and what it cost, as figures."""
+    base, best, report = state.baseline, state.best_trial, state.report
+    before = None if base is None else base.sizes
+    after = None if best is None else best.sizes
+    metric = None if base is None else base.metric
+    pairs: list[tuple[str, str]] = []
+    if after is not None and before is not None:
+        pairs.append(("Non-zero parameters", _change(before.nonzero, after.nonzero, count=True)))
+        pairs.append(
+            ("TFLite after gzip", _change(before.tflite_gzip_bytes, after.tflite_gzip_bytes))
+        )
+        if before.macs and after.macs:
+            pairs.append(("Multiply-adds", _change(before.macs, after.macs, count=True)))
+    name = units.metric_name(metric).capitalize()
+    if report is not None:
+        now = units.metric_value(report.final, metric)
+        pairs.append((f"{name}, report split", now))
+        pairs.append(("Change", units.metric_difference(-report.drop, metric, signed=True)))
+    elif best is not None and base is not None:
+        pairs.append((f"{name}, search split", units.metric_value(best.value, metric)))
+    return tuple(pairs)
+
+
+def end_words(state: RunState) -> str:
+    """Verdict, interval and cost in sentences."""
+    metric = None if state.baseline is None else state.baseline.metric
+    report = state.report
+    words = []
+    if report is not None:
+        words.append(sentences.report_verdict(report, metric))
+        words.append(
+            f"On {units.plural(report.samples, 'report sample')}:"
+            f" {units.metric_value(report.baseline, metric)} before,"
+            f" {units.metric_value(report.final, metric)} now"
+            f" (95 % interval {units.interval(*report.final_interval, metric)});"
+            f" drop {units.metric_difference(report.drop, metric)}"
+            f" ({drop_interval(report.drop_interval, metric)})."
+        )
+    elif state.status in ("stopped", "failed"):
+        words.append("The report split was not read, so these figures are of the search split.")
+    words.append(cost_words(state))
+    return " ".join(w for w in words if w)
+
+
+def drop_interval(interval: tuple[float, float], metric: str | None) -> str:
+    """An interval of a drop: "\u22120.2 to 1.4 points"."""
+    low, high = interval
+    if not units.is_share(metric):
+        return f"{low:.4g} to {high:.4g}"
+    text = f"{low * 100:.1f} to {high * 100:.1f} points"
+    return text.replace("-", "\u2212")
+
+
+def cost_words(state: RunState) -> str:
+    """What a run cost."""
+    probes = [t for t in state.trials if t.kind == "probe"]
+    tunes = [t for t in state.trials if t.kind == "fine_tune"]
+    epochs = sum(t.epochs for t in tunes)
+    seconds = state.ended.seconds if state.ended is not None else None
+    time = f" in {units.duration(seconds)}" if seconds is not None else ""
+    return (
+        f"It took {units.plural(len(tunes), 'fine-tune')} ({units.plural(epochs, 'epoch')}) and"
+        f" {units.plural(len(probes), 'probe')}{time}."
+    )
+
+
+def _change(before: float | None, after: float | None, *, count: bool = False) -> str:
+    text = units.short_count if count else units.size
+    if after is None:
+        return units.NOT_MEASURED
+    if before is None:
+        return text(after)
+    ratio = units.times(before, after)
+    return f"{text(before)} \u2192 {text(after)}" + (f"  ({ratio})" if ratio else "")

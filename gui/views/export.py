@@ -1,0 +1,371 @@
+"""The export stage: a format, a place, and the outcome of the promise check.
+
+The work is `secateur export` in a child process, so that the file is the same as from a terminal
+and a converter's crash cannot touch the window. Nothing is called saved before its check is in.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.errors import ErrorInfo
+from engine.job import Quantize
+from engine.runs import MODEL
+from gui import sentences, units
+from gui.commands import ExportKind, ExportRequest, export_command, run_json
+from gui.session import Session
+from gui.tasks import Task
+from gui.theme import GRID, set_role
+from gui.widgets.basics import Card, Facts, button, label
+
+FORMATS: tuple[tuple[ExportKind, str, str, str], ...] = (
+    ("tflite", "TensorFlow Lite", ".tflite", "One file for phones and small boards, run by LiteRT"),
+    ("savedmodel", "SavedModel", "", "A folder for TensorFlow and TensorFlow Serving"),
+    ("keras", "Keras 3", ".keras", "One file to load and train further in Keras 3"),
+    ("h5", "HDF5", ".h5", "One file for older tools; Keras 3 and Keras 2 read it"),
+)
+TIMEOUT_S = 3600.0
+
+
+class ExportPanel(QScrollArea):
+    """Choose, export, see the check."""
+
+    place_wanted = Signal()
+    failed = Signal(object)
+    set_up_wanted = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._task: Task | None = None
+        self._chosen_source: Path | None = None
+        self._place_by_hand = False
+        self.setWidgetResizable(True)
+        page = QWidget()
+        page.setObjectName("page")
+        self.setWidget(page)
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 3 * GRID)
+        layout.setSpacing(2 * GRID)
+        layout.addWidget(self._make_form())
+        self._results = QVBoxLayout()
+        self._results.setSpacing(2 * GRID)
+        layout.addLayout(self._results)
+        layout.addStretch(1)
+        session.record_changed.connect(self.refresh)
+        session.wishes_changed.connect(self.refresh)
+        session.verbs_changed.connect(self.refresh)
+        self.refresh()
+
+    def _make_form(self) -> Card:
+        card = Card("Export", gap=GRID + 4)
+        self.source_name = label("", "heading", wrap=True, select=True)
+        self.source_words = label("", "muted", wrap=True)
+        card.body.addWidget(self.source_name)
+        card.body.addWidget(self.source_words)
+        self.form = QWidget()
+        card.body.addWidget(self.form)
+        grid = QGridLayout(self.form)
+        grid.setContentsMargins(0, GRID, 0, 0)
+        grid.setHorizontalSpacing(2 * GRID)
+        grid.setVerticalSpacing(GRID + 4)
+        grid.setColumnStretch(1, 1)
+        self.format = QComboBox()
+        self.format.setAccessibleName("Format")
+        for key, text, _suffix, _help in FORMATS:
+            self.format.addItem(text, key)
+        self.format_help = label("", "small", wrap=True)
+        self.quantize = QComboBox()
+        self.quantize.setAccessibleName("Numbers")
+        for quantize, words in sentences.QUANTIZE.items():
+            self.quantize.addItem(words, quantize)
+        self.quantize_head = label("Quantise", "muted")
+        self.place = QLineEdit()
+        self.place.setAccessibleName("Where to save")
+        self.place_button = button("Choose \u2026", self.place_wanted.emit)
+        self.replace = QCheckBox("Replace what is there")
+        self.replace.setAccessibleName("Replace what is there")
+        self.export_button = button("Export", self.start, role="primary")
+        self.busy = QProgressBar()
+        self.busy.setTextVisible(False)
+        self.busy.setAccessibleName("Exporting")
+        self.busy_words = label("", "muted", wrap=True)
+        place_row = QHBoxLayout()
+        place_row.setSpacing(GRID)
+        place_row.addWidget(self.place, 1)
+        place_row.addWidget(self.place_button)
+        end_row = QHBoxLayout()
+        end_row.addWidget(self.busy_words, 1)
+        end_row.addWidget(self.export_button)
+        grid.addWidget(label("Format", "muted"), 0, 0)
+        grid.addWidget(self.format, 0, 1)
+        grid.addWidget(self.format_help, 1, 1)
+        grid.addWidget(self.quantize_head, 2, 0)
+        grid.addWidget(self.quantize, 2, 1)
+        grid.addWidget(label("Save to", "muted"), 3, 0)
+        grid.addLayout(place_row, 3, 1)
+        grid.addWidget(self.replace, 4, 1)
+        grid.addLayout(end_row, 5, 0, 1, 2)
+        grid.addWidget(self.busy, 6, 0, 1, 2)
+        self.set_up_button = button("Set up a search", self.set_up_wanted.emit, role="primary")
+        row = QHBoxLayout()
+        row.addWidget(self.set_up_button)
+        row.addStretch(1)
+        card.body.addLayout(row)
+        self.format.currentIndexChanged.connect(self._on_format)
+        self.place.textEdited.connect(self._on_place)
+        return card
+
+    # what is exported
+
+    @property
+    def source(self) -> Path | None:
+        """What would be exported: a chosen checkpoint, the run's model, else the opened file."""
+        if self._chosen_source is not None:
+            return self._chosen_source
+        run = self._session.run
+        if run is not None and (run / MODEL).is_file():
+            return run
+        model = self._session.wishes.model
+        return None if model is None else Path(model.path)
+
+    def choose_source(self, source: Path | None) -> None:
+        """Export this file or run; None goes back to the run's model."""
+        self._chosen_source = source
+        self._place_by_hand = False
+        self.refresh()
+
+    def request(self) -> ExportRequest | None:
+        """What the form asks for, None while something is missing."""
+        source, place = self.source, self.place.text().strip()
+        if source is None or not place:
+            return None
+        to: ExportKind = self.format.currentData()
+        quantize: Quantize = self.quantize.currentData() if to == "tflite" else "none"
+        run = source == self._session.run
+        return ExportRequest(
+            source=source,
+            to=to,
+            out=Path(place).expanduser(),
+            quantize=quantize,
+            data=None if run else self._session.wishes.data,
+            force=self.replace.isChecked() and self.replace.isVisibleTo(self),
+        )
+
+    @property
+    def busy_now(self) -> bool:
+        """Whether an export is under way."""
+        return self._task is not None
+
+    def refresh(self) -> None:
+        """Show the session's model and what can be done."""
+        source = self.source
+        self.form.setVisible(source is not None)
+        self.set_up_button.setVisible(source is None)
+        if source is None:
+            self.source_name.setText("Nothing to export yet")
+            self.source_words.setText("Open a model, or run a search first.")
+            return
+        self.source_name.setText(self._source_title(source))
+        self.source_words.setText(self._source_words(source))
+        if not self._place_by_hand:
+            self.place.setText(str(self._default_place(source)))
+        self._on_format_shown()
+        self._show_busy()
+
+    def _source_title(self, source: Path) -> str:
+        model = self._session.wishes.model
+        name = source.stem if model is None else model.name
+        if source == self._session.run:
+            return f"{name}, pruned"
+        return f"{name}, {source.stem}" if self._chosen_source is not None else name
+
+    def _source_words(self, source: Path) -> str:
+        state = self._session.state
+        metric = None if state.baseline is None else state.baseline.metric
+        if source == self._session.run:
+            best = state.best_trial
+            if best is None:
+                return "The model that the run ended with."
+            value = units.metric_value(best.value, metric)
+            return f"{sentences.amount(best.keep, best.sparsity)}; {value} on the search split."
+        if self._chosen_source is not None:
+            return f"A checkpoint of {source.parent.parent.name}."
+        return "The model as opened, not pruned: a search has not ended with a smaller one."
+
+    def _default_place(self, source: Path) -> Path:
+        suffix = next(f[2] for f in FORMATS if f[0] == self.format.currentData())
+        model = self._session.wishes.model
+        stem = source.stem if model is None else model.name
+        if self._chosen_source is not None:
+            stem = f"{stem}-{source.stem}"
+        elif source == self._session.run:
+            stem = f"{stem}-pruned"
+        if self.format.currentData() == "tflite" and self.quantize.currentData() != "none":
+            stem += f"-{self.quantize.currentData()}"
+        run = self._session.run
+        folder = run / "exports" if run is not None else Path.cwd()
+        return folder / f"{stem}{suffix}"
+
+    # the export
+
+    def start(self) -> None:
+        """Export; the answer becomes a card."""
+        request = self.request()
+        if request is None or self._task is not None:
+            return
+        task = Task(lambda: run_json(export_command(request), timeout_s=TIMEOUT_S), self)
+        task.succeeded.connect(lambda _id, answer: self._on_exported(request, answer))
+        task.failed.connect(lambda _id, error: self._on_failed(request, error))
+        task.finished.connect(self._on_finished)
+        self._task = task
+        self._show_busy()
+        task.start()
+
+    def close_down(self) -> None:
+        """Wait for an export under way; nothing runs on after this."""
+        if self._task is not None:
+            self._task.wait()
+
+    def _on_exported(self, request: ExportRequest, answer: dict[str, Any]) -> None:
+        self.add_result(answer, request.to)
+
+    def _on_failed(self, _request: ExportRequest, error: ErrorInfo) -> None:
+        self.failed.emit(error)
+
+    def _on_finished(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.deleteLater()
+        self.refresh()
+
+    def add_result(self, answer: dict[str, Any], to: str) -> None:
+        """Show an export that was checked, newest first."""
+        card = Card()
+        set_role(card, "card-good")
+        row = QHBoxLayout()
+        path = Path(str(answer.get("path") or ""))
+        row.addWidget(label(path.name, "heading", select=True))
+        row.addWidget(label("saved and checked", "chip-good"))
+        row.addStretch(1)
+        row.addWidget(
+            button(
+                "Open the folder",
+                lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent))),
+                role="link",
+            )
+        )
+        card.body.addLayout(row)
+        facts = Facts()
+        facts.show_pairs(export_pairs(answer))
+        card.body.addWidget(facts)
+        card.setAccessibleName(f"{to} export {path.name}, saved and checked")
+        self._results.insertWidget(0, card)
+
+    def results_text(self) -> str:
+        """All results on show, as lines."""
+        texts = []
+        for index in range(self._results.count()):
+            item = self._results.itemAt(index)
+            card = None if item is None else item.widget()
+            facts = None if card is None else card.findChild(Facts)
+            if isinstance(facts, Facts):
+                texts.append(facts.text())
+        return "\n".join(texts)
+
+    # small changes
+
+    def _on_format(self) -> None:
+        if self._place_by_hand and self.place.text().strip():
+            place = Path(self.place.text().strip())
+            suffix = next(f[2] for f in FORMATS if f[0] == self.format.currentData())
+            if place.suffix in {f[2] for f in FORMATS} or place.suffix == "":
+                self.place.setText(str(place.with_suffix(suffix)))
+        self.refresh()
+
+    def _on_format_shown(self) -> None:
+        to = self.format.currentData()
+        self.format_help.setText(next(f[3] for f in FORMATS if f[0] == to))
+        self.quantize.setVisible(to == "tflite")
+        self.quantize_head.setVisible(to == "tflite")
+        place = self.place.text().strip()
+        self.replace.setVisible(bool(place) and Path(place).expanduser().exists())
+
+    def set_place(self, place: Path) -> None:
+        """Save to this place."""
+        self.place.setText(str(place))
+        self._place_by_hand = True
+        self.refresh()
+
+    def _on_place(self) -> None:
+        self._place_by_hand = True
+        self.refresh()
+
+    def _show_busy(self) -> None:
+        busy = self._task is not None
+        self.busy.setVisible(busy)
+        self.busy.setRange(0, 0 if busy else 1)
+        searching = self._session.searching and self.source == self._session.run
+        self.busy_words.setText(
+            "Exporting, then opening the file in a fresh process to check it \u2026"
+            if busy
+            else "The search is under way; this exports its best model so far."
+            if searching
+            else ""
+        )
+        self.export_button.setEnabled(not busy and bool(self.place.text().strip()))
+
+
+def export_pairs(answer: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What an export's JSON says, as pairs of name and value."""
+    checks = answer.get("checks")
+    checks = checks if isinstance(checks, dict) else {}
+    metric = checks.get("metric")
+    metric = metric if isinstance(metric, str) else None
+    latency = checks.get("latency_ms")
+    median = latency.get("median") if isinstance(latency, dict) else None
+    difference = _number(checks.get("max_abs_diff"))
+    pairs = [
+        ("Saved to", str(answer.get("path") or "")),
+        (
+            "Size",
+            f"{units.size(_number(answer.get('bytes')))},"
+            f" {units.size(_number(answer.get('gzip_bytes')))} after gzip",
+        ),
+        ("Opened in a fresh process", "yes" if checks.get("reloaded") else "no"),
+        (
+            "Largest difference",
+            units.NOT_MEASURED if difference is None else f"{difference:.2g}",
+        ),
+        ("Same answer", units.percent(_number(checks.get("agreement")))),
+        (
+            units.metric_name(metric).capitalize(),
+            units.metric_value(_number(checks.get("value")), metric),
+        ),
+        (
+            "Latency",
+            units.NOT_MEASURED
+            if not isinstance(median, int | float)
+            else f"{median:.3g} ms for one sample on this computer",
+        ),
+    ]
+    return tuple(pairs)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
