@@ -100,23 +100,19 @@ pip() {
         "$python" -I -m pip --disable-pip-version-check --no-input $quiet "$@" >&2
 }
 
+# Whether .venv can be gone on with. A checkout that was moved has scripts that point to the old
+# place: begin anew. One that somebody made by hand is kept.
+has_usable_venv() {
+    [ -x "$python" ] && "$python" -I -m pip --version >/dev/null 2>&1 &&
+        [ "$(judge_python "$python")" = ok ] &&
+        [ "$(cat "$place" 2>/dev/null || echo "$root")" = "$root" ]
+}
+
 make_venv() {
-    local base
-    # A checkout that was moved has scripts that point to the old place: begin anew. One that
-    # somebody made by hand is kept.
-    if [ -x "$python" ] && "$python" -I -m pip --version >/dev/null 2>&1 &&
-        [ "$(judge_python "$python")" = ok ] && [ "$(cat "$place" 2>/dev/null || echo "$root")" = "$root" ]; then
-        printf '%s\n' "$root" >"$place"
-        return
-    fi
-    base=$(find_python) || exit $?
-    if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; then
-        fail "will not replace $venv, which is not a virtual environment; move it away"
-    fi
+    local base=$1
     say "Making .venv with $("$base" -V) ($base)"
     env -u PYTHONPATH -u PYTHONHOME "$base" -m venv --clear "$venv" >&2 ||
         fail "could not make the virtual environment $venv with $base"
-    printf '%s\n' "$root" >"$place"
 }
 
 # pip writes RECORD last: a package without it was cut short and would be taken for installed.
@@ -242,9 +238,20 @@ provide_qt() {
 # --- all together -------------------------------------------------------------------------------
 
 set_up() {
+    local base
     is_complete && return # another set-up was at work while this one waited
-    announce
-    make_venv
+    if has_usable_venv; then
+        announce
+    else
+        base=$(find_python) || exit $?
+        if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ -n "$(ls -A "$venv")" ]; then
+            fail "will not replace $venv, which is not a virtual environment; move it away"
+        fi
+        rm -f "$stamp"
+        announce
+        make_venv "$base"
+    fi
+    printf '%s\n' "$root" >"$place"
     if [ -f "$stamp" ]; then
         # What is there is a whole set-up of another day; a "dev" one stays one.
         [ "$(cut -d ' ' -f 1 <"$stamp")" = dev ] && level=dev

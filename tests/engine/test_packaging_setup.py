@@ -229,6 +229,7 @@ def test_that_a_moved_checkout_and_a_broken_environment_are_made_anew(machine: M
     machine.calls()
     moved.run("run.sh")
     assert moved.calls()[0] == f"venv {moved.checkout}/.venv"
+    assert moved.run("run.sh").stderr == ""
     (moved.checkout / ".venv" / "bin" / "python").unlink()
     moved.run("run.sh")
     assert moved.calls()[0] == f"venv {moved.checkout}/.venv"
@@ -246,9 +247,9 @@ def test_that_a_folder_that_is_no_environment_is_not_replaced(machine: Machine) 
 def test_that_a_python_without_venv_gets_one_sentence_with_the_command(machine: Machine) -> None:
     done = machine.run("run.sh", FAKE_VERDICT="novenv")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == (
+    assert done.stderr == (
         "secateur: this Python (python3) cannot make virtual environments; run: "
-        "sudo apt-get install python3-venv"
+        "sudo apt-get install python3-venv\n"
     )
     as_root = machine.run("run.sh", FAKE_VERDICT="novenv", FAKE_UID="0")
     assert as_root.stderr.endswith("run: apt-get install python3-venv\n")
@@ -257,8 +258,8 @@ def test_that_a_python_without_venv_gets_one_sentence_with_the_command(machine: 
 def test_that_a_python_out_of_range_gets_one_sentence(machine: Machine) -> None:
     done = machine.run("run.sh", FAKE_VERDICT="")
     assert done.returncode == 2
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith("secateur: needs Python 3.11, 3.12 or 3.13 (64 bit) and found Python")
+    assert done.stderr.startswith("secateur: needs Python 3.11, 3.12 or 3.13 (64 bit) and found")
+    assert done.stderr.count("\n") == 1
     assert not (machine.checkout / ".venv").exists()
 
 
