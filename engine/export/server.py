@@ -35,11 +35,14 @@ class Caller(Protocol):
 class HelperProcess:
     """One process that serves calls, one after the other. Thread-safe.
 
+    Memory grows a little with every model converted: after ``max_calls`` the process is replaced.
     On Linux the process dies with the thread that made the first call: call it from a thread
     that lives as long as the work.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_calls: int = 100) -> None:
+        self._max_calls = max_calls
+        self._calls = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: Path | None = None
         self._lock = threading.Lock()
@@ -76,6 +79,7 @@ class HelperProcess:
         """
         with self._lock:
             process = self._started()
+            self._calls += 1
             timed_out = threading.Event()
 
             def give_up() -> None:
@@ -105,24 +109,35 @@ class HelperProcess:
             raise jsonio.from_plain(answer["error"], ErrorInfo).to_exception()
         return answer["result"]
 
+    def start(self) -> None:
+        """Start the process now rather than with the first call; it imports nothing yet."""
+        with self._lock:
+            self._started()
+
     def close(self) -> None:
         """Close its stdin, on which it ends; kill it where it does not within 5 s."""
         with self._lock:
-            process = self._process
-            if process is None:
-                return
-            if process.stdin is not None:
-                process.stdin.close()
-            try:
-                process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            self._forget()
+            self._end()
+
+    def _end(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        self._forget()
 
     def _started(self) -> subprocess.Popen[bytes]:
+        if self._calls >= self._max_calls:
+            self._end()
         if self._process is not None and self._process.poll() is None:
             return self._process
         self._forget()
+        self._calls = 0
         handle, name = tempfile.mkstemp(prefix="secateur-", suffix=".log")
         self._errors = Path(name)
         self._process = subprocess.Popen(

@@ -1,0 +1,291 @@
+"""What stands at its place was checked; what failed left nothing; what cannot work is refused.
+
+The matrix: every kind of graph in every format and quantisation, saved, re-opened in another
+process, compared.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine import childproc
+from engine.errors import EngineFailure, UserError
+from engine.export import export_model, latency_pair
+from engine.export.litert import operators
+from engine.export.request import CheckRequest, ConvertRequest
+from engine.job import Quantize
+from tests.engine.export_bench import COUNT, Bench, bench
+from tests.engine.export_nets import NETS, live
+
+__all__ = ["bench"]
+
+# Keras 3.15 reads its own variables with numpy.array, whose copy keyword they do not know
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+FORMATS: list[tuple[str, Quantize]] = [
+    ("tflite", "none"),
+    ("tflite", "float16"),
+    ("tflite", "dynamic"),
+    ("tflite", "int8"),
+    ("savedmodel", "none"),
+    ("keras", "none"),
+    ("h5", "none"),
+]
+FAST = {"chain", "unet", "two_outputs"}
+
+
+def never(target: str, payload: object, *, timeout_s: float) -> Any:
+    """A caller for what must be refused before any process is started."""
+    raise AssertionError(f"called {target}")
+
+
+@pytest.fixture
+def keras_file(tmp_path: Path) -> Path:
+    """A file that is there; only what never opens it may use it."""
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"not read")
+    return path
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_that_what_stands_at_the_place_stays_without_force(
+    keras_file: Path, tmp_path: Path, folder: bool
+) -> None:
+    out = tmp_path / "taken"
+    if folder:
+        out.mkdir()
+    else:
+        out.write_bytes(b"mine")
+    with pytest.raises(UserError, match="already") as raised:
+        export_model(keras_file, "tflite", out, caller=never)
+    assert raised.value.code == "out.exists"
+    assert out.is_dir() if folder else out.read_bytes() == b"mine"
+
+
+def test_that_force_replaces_a_file_and_a_folder_whole(bench: Bench, tmp_path: Path) -> None:
+    out = tmp_path / "saved"
+    out.mkdir()
+    (out / "old.txt").write_text("old")
+    for to in ("savedmodel", "tflite", "savedmodel"):
+        export_model(bench.source("chain"), to, out, force=True, caller=bench.call)
+        assert out.is_dir() == (to == "savedmodel")
+    assert not (out / "old.txt").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["saved"]
+
+
+def test_that_a_failed_check_leaves_nothing(bench: Bench, tmp_path: Path) -> None:
+    def shifted(target: str, payload: Any, *, timeout_s: float) -> Any:
+        """Convert, then swap two outputs of the reference: as a wrong file would look."""
+        answer = bench.call(target, payload, timeout_s=timeout_s)
+        if isinstance(payload, ConvertRequest):
+            reference = np.load(payload.reference)["r_0"]
+            np.savez(payload.reference, r_0=np.roll(reference, 1, axis=-1))
+        return answer
+
+    with pytest.raises(EngineFailure, match="outputs differ") as raised:
+        export_model(bench.source("chain"), "tflite", tmp_path / "a.tflite", caller=shifted)
+    assert raised.value.code == "export.check_failed"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_that_a_file_damaged_after_writing_is_not_saved(bench: Bench, tmp_path: Path) -> None:
+    def damaged(target: str, payload: Any, *, timeout_s: float) -> Any:
+        if isinstance(payload, CheckRequest):
+            made = Path(payload.path)
+            made.write_bytes(made.read_bytes()[:1000])
+            return childproc.call(target, payload, timeout_s=timeout_s)
+        return bench.call(target, payload, timeout_s=timeout_s)
+
+    with pytest.raises(EngineFailure):
+        export_model(bench.source("chain"), "tflite", tmp_path / "a.tflite", caller=damaged)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
+@pytest.mark.parametrize("step", ["convert", "check"])
+def test_that_a_helper_that_dies_is_one_sentence(
+    bench: Bench, tmp_path: Path, number: signal.Signals, step: str
+) -> None:
+    def dying(target: str, payload: object, *, timeout_s: float) -> Any:
+        if f".{step}:" in target:
+            return childproc.call("signal:raise_signal", int(number), timeout_s=timeout_s)
+        return bench.call(target, payload, timeout_s=timeout_s)
+
+    with pytest.raises(EngineFailure) as raised:
+        export_model(bench.source("chain"), "tflite", tmp_path / "a.tflite", caller=dying)
+    assert number.name in raised.value.message
+    assert "\n" not in str(raised.value)
+    assert raised.value.exit_code == 5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_that_dynamic_with_sparse_is_refused_with_the_reason(
+    keras_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="no runtime can run") as raised:
+        export_model(
+            keras_file, "tflite", tmp_path / "a", quantize="dynamic", sparse=True, caller=never
+        )
+    assert raised.value.code == "export.sparse_dynamic"
+
+
+def test_that_int8_without_samples_is_refused(keras_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as raised:
+        export_model(keras_file, "tflite", tmp_path / "a", quantize="int8", caller=never)
+    assert raised.value.code == "export.no_calibration"
+
+
+@pytest.mark.parametrize("to", ["savedmodel", "keras", "h5"])
+def test_that_only_tflite_is_quantised(keras_file: Path, tmp_path: Path, to: str) -> None:
+    with pytest.raises(UserError, match="Only TFLite"):
+        export_model(keras_file, to, tmp_path / "a", quantize="float16", caller=never)
+
+
+def test_that_the_model_itself_is_never_replaced(keras_file: Path) -> None:
+    with pytest.raises(UserError, match="replace the model"):
+        export_model(keras_file, "keras", keras_file, force=True, caller=never)
+
+
+def test_that_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.keras"):
+        export_model(tmp_path / "nowhere.keras", "tflite", tmp_path / "a", caller=never)
+
+
+def test_that_without_samples_random_input_is_used_and_said(bench: Bench, tmp_path: Path) -> None:
+    result = export_model(bench.source("chain"), "tflite", tmp_path / "a.tflite", caller=bench.call)
+    assert result.checks.live
+    assert result.checks.value is None
+    assert any("random input" in note for note in result.notes)
+    assert not any("constant" in note for note in result.notes)
+
+
+def test_that_norms_fold_and_only_builtin_operators_are_left(bench: Bench, tmp_path: Path) -> None:
+    out = tmp_path / "a.tflite"
+    result = export_model(bench.source("chain"), "tflite", out, caller=bench.call)
+    assert result.ops == operators(out)
+    assert result.ops is not None
+    assert result.ops["CONV_2D"] == 2
+    assert not {"RSQRT", "VAR_HANDLE", "READ_VARIABLE", "SUB"} & result.ops.keys()
+
+
+def test_that_sparse_encoding_is_smaller_on_a_sparse_model_and_left_out_on_a_dense_one(
+    bench: Bench, tmp_path: Path
+) -> None:
+    dense = export_model(
+        bench.source("wide"), "tflite", tmp_path / "dense", sparse=True, caller=bench.call
+    )
+    assert not dense.sparse
+    assert any("Sparse encoding would not" in note for note in dense.notes)
+    model = live("wide")
+    for weight in model.weights:
+        if "kernel" in weight.path:
+            values = weight.numpy()
+            weight.assign(np.where(np.abs(values) < np.quantile(np.abs(values), 0.9), 0, values))
+    source = tmp_path / "sparse.keras"
+    model.save(source)
+    sparse = export_model(source, "tflite", tmp_path / "s", sparse=True, caller=bench.call)
+    plain = export_model(source, "tflite", tmp_path / "p", caller=bench.call)
+    assert sparse.sparse
+    assert sparse.ops is not None
+    assert "DENSIFY" in sparse.ops
+    assert sparse.bytes < 0.6 * plain.bytes
+
+
+def test_that_an_operator_without_a_builtin_is_refused_by_name(
+    bench: Bench, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.tflite"
+    with pytest.raises(UserError) as raised:
+        export_model(bench.source("erfinv"), "tflite", out, caller=bench.call)
+    assert raised.value.code == "export.operators"
+    assert "Erfinv" in raised.value.message
+    assert not out.exists()
+
+
+def test_that_samples_of_the_wrong_size_are_refused_with_both_sizes(
+    bench: Bench, tmp_path: Path
+) -> None:
+    samples = tmp_path / "s.npz"
+    np.savez(samples, x=np.zeros((2, 9, 8, 3), np.float32))
+    with pytest.raises(UserError, match="8 x 8 x 3, a sample has 9 x 8 x 3"):
+        export_model(
+            bench.source("chain"), "tflite", tmp_path / "a", samples=samples, caller=bench.call
+        )
+
+
+def test_that_an_open_size_needs_samples_or_a_shape(bench: Bench, tmp_path: Path) -> None:
+    source = bench.source("any_size")
+    with pytest.raises(UserError) as raised:
+        export_model(source, "tflite", tmp_path / "a", caller=bench.call)
+    assert raised.value.code == "export.unknown_size"
+    export_model(source, "tflite", tmp_path / "a", input_shape=(16, 8, 3), caller=bench.call)
+    export_model(source, "savedmodel", tmp_path / "b", input_shape=(16, 8, 3), caller=bench.call)
+
+
+def test_that_files_are_timed_in_turn(bench: Bench, tmp_path: Path) -> None:
+    paths = []
+    for net in ("chain", "wide"):
+        paths.append(tmp_path / net)
+        export_model(bench.source(net), "tflite", paths[-1], caller=bench.call)
+    small, wide = latency_pair(paths, runs=60, caller=bench.call)
+    assert small.runs == wide.runs == 60
+    assert small.threads == 2
+    assert 0 < small.median < wide.median
+    assert small.p90 >= small.median
+
+
+def test_that_no_machine_path_is_written_into_a_saved_model(bench: Bench, tmp_path: Path) -> None:
+    out = tmp_path / "saved"
+    export_model(bench.source("chain"), "savedmodel", out, caller=bench.call)
+    for part in out.rglob("*"):
+        if part.is_file():
+            assert str(Path(__file__).parents[2]).encode() not in part.read_bytes()
+            assert str(bench.folder).encode() not in part.read_bytes()
+
+
+def _cases() -> list[Any]:
+    return [
+        pytest.param(
+            net, to, quantize, marks=[] if net in FAST else [pytest.mark.slow],
+            id=f"{net}-{to}-{quantize}",
+        )
+        for net in NETS
+        for to, quantize in FORMATS
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("net", "to", "quantize"), _cases())
+def test_that_an_export_gives_what_the_model_gives(
+    bench: Bench, tmp_path: Path, net: str, to: str, quantize: Quantize
+) -> None:
+    out = tmp_path / f"{net}-{quantize}.{to}"
+    result = export_model(
+        bench.source(net), to, out, quantize=quantize, samples=bench.samples(net),
+        caller=bench.call,
+    )  # fmt: skip
+    checks = result.checks
+    assert checks.reloaded
+    assert not checks.live
+    assert checks.samples == COUNT
+    assert checks.max_abs_diff is not None
+    assert checks.agreement is not None
+    if quantize == "none":
+        assert checks.max_abs_diff <= 1e-4
+        assert checks.agreement == 1.0
+    else:
+        assert checks.max_abs_diff > 0
+        assert checks.agreement >= (0.99 if quantize == "float16" else 0.8)
+    if net != "two_outputs":
+        assert checks.metric == "accuracy"
+        assert checks.value == pytest.approx(checks.agreement)
+    assert (checks.latency_ms is not None) == (to == "tflite")
+    files = [p for p in out.rglob("*") if p.is_file()] if out.is_dir() else [out]
+    assert result.bytes == sum(p.stat().st_size for p in files)
+    assert 0 < result.gzip_bytes < result.bytes + 20 * len(files)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [out.name]
