@@ -257,8 +257,8 @@ class _Walk:
             return
         if not call.args and not call.kwargs and entry.class_name != "InputLayer":
             raise bad_config(f"layer {entry.name!r} is called without a tensor")
-        if entry.module.startswith("keras.src.ops"):
-            kwargs = {k: v for k, v in kwargs.items() if k not in call_arguments}
+        if entry.class_name not in classes.TRAINING_LAYERS:
+            kwargs.pop("training", None)
         name = self.prefix + entry.name
         wanted = self.wanted.get((entry.name, number), 1)
         self._note_variables(entry, name, args, kwargs)

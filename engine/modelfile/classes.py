@@ -160,6 +160,19 @@ COMPILE: Final = words(
 )
 """Optimizers, schedules, losses and metrics of a compile section. They are read as data."""
 
+TRAINING_LAYERS: Final = words(
+    """
+    AlphaDropout AugMix BatchNormalization Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D Dropout
+    GRU GaussianDropout GaussianNoise LSTM SimpleRNN SpatialDropout1D SpatialDropout2D
+    SpatialDropout3D SpectralNormalization TimeDistributed Attention AdditiveAttention
+    MultiHeadAttention GroupedQueryAttention RandAugment RandomBrightness RandomColorDegeneration
+    RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip
+    RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
+    RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom
+    """
+)
+"""Layers whose calls take ``training``."""
+
 RENAMED: Final = {
     "AvgPool1D": "AveragePooling1D",
     "AvgPool2D": "AveragePooling2D",
