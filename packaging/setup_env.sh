@@ -215,11 +215,12 @@ provide_qt() {
         packages=$(printf '%s' "$missing" | tr ' ' '\n' | grep -v '^?' | tr '\n' ' ' || true)
         if [ "$(id -u)" = 0 ]; then as_root=env; elif sudo -n true 2>/dev/null; then as_root="sudo -n env"; fi
         if [ -n "$as_root" ] && [ -n "$packages" ]; then
-            say "Adding system libraries for the window (a few MB): $packages"
+            say "Adding system libraries for the window, at most 60 MB: $packages"
             # shellcheck disable=SC2086
             { $as_root DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
                 $as_root DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
-                    --no-install-recommends $packages; } >&2 </dev/null || say "apt-get failed."
+                    --no-install-recommends $packages; } >"$venv/apt.log" 2>&1 </dev/null ||
+                say "apt-get failed, see $venv/apt.log"
             missing=$(missing_qt_packages | tr '\n' ' ')
         fi
     fi
