@@ -13,9 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.errors import UserError
 from engine.training.compiled import Compiled
 from engine.training.control import Control, FreeRun
+from engine.training.fused import fused_norms
+from engine.training.model_parts import single_output
 from engine.training.protocols import BatchTransform
 
 
@@ -32,24 +33,6 @@ def padded_batches(images: np.ndarray, batch_size: int) -> Iterator[tuple[np.nda
         yield batch, real
 
 
-def single_output(outputs: Any) -> Any:
-    """The one output tensor of a model's call.
-
-    Raises
-    ------
-    UserError
-        Where the model has several outputs.
-    """
-    leaves = keras.tree.flatten(outputs)
-    if len(leaves) != 1:
-        raise UserError(
-            "model.outputs",
-            f"Only models with one output can be trained and evaluated, not with {len(leaves)}.",
-            "Save a copy of the model with the one output that matters.",
-        )
-    return leaves[0]
-
-
 class Predictor:
     """A model's compiled forward pass; keep it to predict with the same model again.
 
@@ -64,7 +47,8 @@ class Predictor:
 
         def forward(images: Any) -> Any:
             ready = preprocess(tf.cast(images, tf.float32))
-            return tf.cast(single_output(model(ready, training=False)), tf.float32)
+            with fused_norms(model):
+                return tf.cast(single_output(model(ready, training=False)), tf.float32)
 
         self._forward = Compiled(forward)
 

@@ -16,6 +16,8 @@ import tensorflow as tf
 
 from engine.training.compiled import Compiled
 from engine.training.control import Control, FreeRun
+from engine.training.fused import can_fuse, fused_training
+from engine.training.model_parts import norm_layers
 from engine.training.protocols import BatchTransform
 
 
@@ -46,6 +48,11 @@ class _Measuring(keras.layers.BatchNormalization):  # type: ignore[misc]
     """A norm that always uses and tallies batch statistics; stands in during the pass only."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Normalise by the batch, whatever ``training`` says."""
+        if self._fusible and mask is None:
+            outputs, mean, variance = fused_training(self, inputs)
+            self._tally.add(mean, variance)
+            return outputs
         x = keras.ops.cast(inputs, "float32")
         mean, variance = self._moments(x, mask)
         self._tally.add(mean, variance)
@@ -61,15 +68,6 @@ class _Measuring(keras.layers.BatchNormalization):  # type: ignore[misc]
         return keras.ops.cast(normed, self.compute_dtype)
 
 
-def norm_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """Every BatchNormalization of a model, those of nested models too, once each."""
-    return [
-        layer
-        for layer in model._flatten_layers(include_self=False)
-        if isinstance(layer, keras.layers.BatchNormalization)
-    ]
-
-
 @contextmanager
 def _measuring(layers: list[keras.layers.BatchNormalization]) -> Iterator[list[_Tally]]:
     """The layers as measuring ones; their classes come back whatever happens."""
@@ -77,6 +75,7 @@ def _measuring(layers: list[keras.layers.BatchNormalization]) -> Iterator[list[_
     tallies = [_Tally(int(layer.moving_mean.shape[0])) for layer in layers]
     for layer, tally in zip(layers, tallies, strict=True):
         object.__setattr__(layer, "_tally", tally)
+        object.__setattr__(layer, "_fusible", can_fuse(layer))
         object.__setattr__(layer, "__class__", _Measuring)
     try:
         yield tallies
@@ -84,6 +83,7 @@ def _measuring(layers: list[keras.layers.BatchNormalization]) -> Iterator[list[_
         for layer, kind in zip(layers, classes, strict=True):
             object.__setattr__(layer, "__class__", kind)
             object.__delattr__(layer, "_tally")
+            object.__delattr__(layer, "_fusible")
 
 
 def reestimate_norms(

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from engine.sparsity.masks import Masks
+from engine.training.model_parts import random_states
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class TrainState:
 
 def seed_dropout(model: keras.Model, seed: int) -> None:
     """Set every random state inside the model from one seed."""
-    for index, state in enumerate(_random_states(model)):
+    for index, state in enumerate(random_states(model)):
         state.assign(np.array([seed, index], dtype=state.dtype))
 
 
@@ -72,13 +73,7 @@ def _variables(
     """Every variable of the state by a name that only depends on the order."""
     for index, weight in enumerate(model.weights):
         yield f"weight/{index}", weight
-    for index, state in enumerate(_random_states(model)):
+    for index, state in enumerate(random_states(model)):
         yield f"random/{index}", state
     for index, variable in enumerate(optimizer.variables):
         yield f"optimizer/{index}", variable
-
-
-def _random_states(model: keras.Model) -> list[keras.Variable]:
-    """States of seed generators: variables that are not weights."""
-    weights = {id(weight) for weight in model.weights}
-    return [v for v in model.variables if id(v) not in weights and tuple(v.shape) == (2,)]

@@ -14,8 +14,8 @@ import tensorflow as tf
 from engine.sparsity.masks import Masks
 from engine.training import losses
 from engine.training.compiled import Compiled
-from engine.training.evaluate import single_output
-from engine.training.norms import norm_layers
+from engine.training.fused import fused_norms
+from engine.training.model_parts import norm_layers, single_output
 from engine.training.protocols import Augment, BatchTransform
 from engine.training.settings import FineTuneSettings, LossSpec
 
@@ -91,7 +91,9 @@ def compile_step(
         ready = preprocess(images)
         taught = teach(ready, recorded)
         with tf.GradientTape() as tape:
-            value = objective(single_output(model(ready, training=True)), labels, taught)
+            with fused_norms(model):
+                outputs = single_output(model(ready, training=True))
+            value = objective(outputs, labels, taught)
             total = value + penalty()
         gradients = tape.gradient(
             total,

@@ -8,7 +8,8 @@ import pytest
 
 from engine.training.control import Stopped
 from engine.training.evaluate import predict_outputs
-from engine.training.norms import norm_layers, reestimate_norms
+from engine.training.model_parts import norm_layers
+from engine.training.norms import reestimate_norms
 from tests.engine.training_nets import dots, enliven, scaled, small_net
 
 
