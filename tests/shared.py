@@ -1,4 +1,4 @@
-"""Real models and data that lie beside the project; tests that want them skip where they are not."""
+"""Real models and data that lie beside the project; tests skip where they are not."""
 
 from __future__ import annotations
 
