@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -111,6 +111,8 @@ class MainWindow(QMainWindow):
         if geometry is not None:
             self.restoreGeometry(geometry)
         self.show_stage("setup")
+        self.stages.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.stages.setFocus()
         self._on_verbs_changed()
 
     def _lay_out(self) -> None:
@@ -187,7 +189,6 @@ class MainWindow(QMainWindow):
         self.setup.model_card.layer_chosen.connect(self._on_layer_chosen)
         self.setup.data_card.file_wanted.connect(self.choose_data_file)
         self.setup.data_card.folder_wanted.connect(self.choose_data_folder)
-        self.setup.goal_card.start_wanted.connect(session.start)
         self.search.set_up_wanted.connect(lambda: self.show_stage("setup"))
         self.search.layers_wanted.connect(lambda: self.show_stage("layers"))
         self.search.export_wanted.connect(self._on_export_wanted)
@@ -538,17 +539,18 @@ class MainWindow(QMainWindow):
 def best_words(state: RunState) -> str:
     """The best model so far: size and accuracy."""
     best = state.best_trial
+    head = "best so far" if state.live else "kept"
     if best is None:
-        return "best so far: none accepted yet"
+        return f"{head}: none accepted yet" if state.live else "nothing smaller was accepted"
     metric = None if state.baseline is None else state.baseline.metric
     value = f"{units.metric_value(best.value, metric)} {units.metric_name(metric)}"
     if best.sizes is None:
-        return f"best so far: {value}"
+        return f"{head}: {value}"
     before = None if state.baseline is None else state.baseline.sizes.nonzero
     ratio = units.times(before, best.sizes.nonzero)
     size = units.short_count(best.sizes.nonzero)
     smaller = f" ({ratio} fewer)" if ratio else ""
-    return f"best so far: {size} parameters{smaller}, {value}"
+    return f"{head}: {size} parameters{smaller}, {value}"
 
 
 def _load_plots() -> None:

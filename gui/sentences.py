@@ -84,6 +84,7 @@ STATUSES: Final[dict[str, str]] = {
     "failed": "Failed",
     "interrupted": "Interrupted",
 }
+_RESUMABLE: Final = frozenset({"engine.died", "engine.bug", "engine.io"})
 _CONTROLS: Final[dict[str, str]] = {
     "dense_fine_tuned": "The uncut model after the same fine-tuning",
     "dense_int8": "The uncut model in 8-bit integers",
@@ -252,7 +253,9 @@ def report_verdict(report: ev.ReportMeasured | None, metric: str | None) -> str:
 
 
 def problem(error: ErrorInfo) -> tuple[str, str]:
-    """What went wrong and what to do, for a banner."""
+    """What went wrong and what to do, for a banner: in the window's verbs, not the terminal's."""
+    if error.code in _RESUMABLE:
+        return error.message, "Resume goes on from there; Details has the end of the log."
     return error.message, error.hint
 
 

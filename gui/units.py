@@ -75,6 +75,14 @@ def _three(value: float) -> str:
     return f"{value:.0f}"
 
 
+def tick(text: str) -> str:
+    """A number at an axis, without zeros that say nothing: "1.00 MB" is "1 MB"."""
+    number, _, unit = text.partition(" ")
+    if "." in number:
+        number = number.rstrip("0").rstrip(".")
+    return f"{number} {unit}".strip()
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """A share of 0..1 as percent."""
     if share is None or not math.isfinite(share):

@@ -6,6 +6,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from engine import events as ev
 from gui import sentences
@@ -39,6 +40,16 @@ def mark(event: LogEvent) -> tuple[str, str]:
             return "package-check", "good"
         case _:
             return "chevron-right", "muted"
+
+
+class LogDelegate(QStyledItemDelegate):
+    """Icons stand beside the first line of a sentence."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        """Qt: how a line is drawn."""
+        super().initStyleOption(option, index)
+        align = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
+        option.decorationAlignment = align
 
 
 class LogModel(QAbstractListModel):

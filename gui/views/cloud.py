@@ -7,6 +7,7 @@ acceptance; colour only repeats it. Imported after the first paint.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pyqtgraph as pg
@@ -31,7 +32,7 @@ class CloudPlot(QWidget):
         self._state = RunState()
         self._shown: Cloud | None = None
         self._selected: int | None = None
-        self._bottom = UnitAxis("bottom", units.short_count, log=True)
+        self._bottom = UnitAxis("bottom", lambda v: units.tick(units.short_count(v)), log=True)
         self._left = UnitAxis("left", lambda v: f"{v:.1f}")
         self.plot = Plot("Size against accuracy", self._bottom, self._left)
         layout = QVBoxLayout(self)
@@ -41,12 +42,13 @@ class CloudPlot(QWidget):
         self._target = pg.InfiniteLine(angle=0, movable=False)
         self._floor_text = pg.TextItem(anchor=(1, 0))
         self._target_text = pg.TextItem(anchor=(1, 1))
-        self._best_text = pg.TextItem(anchor=(0.5, 1.6))
+        self._best_text = pg.TextItem(anchor=(0.5, 1.5))
+        self._rings = pg.ScatterPlotItem(pxMode=True)
         self._note = pg.TextItem(anchor=(0, 1))
         self.scatter = pg.ScatterPlotItem(hoverable=True, tip=None)
         self.scatter.sigClicked.connect(self._on_clicked)
         self.scatter.sigHovered.connect(self._on_hovered)
-        for item in (self._floor, self._target, self.scatter):
+        for item in (self._floor, self._target, self._rings, self.scatter):
             self.plot.addItem(item)
         for item in (self._floor_text, self._target_text, self._best_text, self._note):
             self.plot.addItem(item, ignoreBounds=True)
@@ -72,11 +74,12 @@ class CloudPlot(QWidget):
         share = units.is_share(found.metric)
         scale = 100.0 if share else 1.0
         self._left.setScale(scale)
-        self._bottom.text = lambda v: measure_value(self._state, measure, v)
+        self._bottom.text = lambda v: units.tick(measure_value(self._state, measure, v))
         self.plot.setLabel("bottom", measure_name(state, measure) + ", log scale")
         name = units.metric_name(found.metric).capitalize()
         self.plot.setLabel("left", f"{name}, %" if share else name)
         self.scatter.setData(spots=[self._spot(p) for p in found.points])
+        self._rings.setData(spots=[*self._ring_spots(found)])
         for line, value in ((self._floor, found.floor), (self._target, found.target)):
             line.setVisible(value is not None)
             if value is not None:
@@ -101,16 +104,25 @@ class CloudPlot(QWidget):
             "fine_tune": ("o", 12, c.good if point.accepted else c.bad),
         }[point.kind]
         filled = point.kind == "baseline" or point.accepted
-        marked = point.trial == self._selected and self._selected is not None
-        outline = c.text if marked else c.accent if point.best else tint
         return {
             "pos": (math.log10(point.x), point.y),
-            "size": size + (5 if point.best else 0),
+            "size": size,
             "symbol": symbol,
-            "pen": pg.mkPen(outline, width=3 if point.best or marked else 1.8),
+            "pen": pg.mkPen(tint, width=1.8),
             "brush": pg.mkBrush(tint if filled else c.surface),
             "data": point,
         }
+
+    def _ring_spots(self, found: Cloud) -> Iterator[dict[str, Any]]:
+        """A ring around the best, another around the selected."""
+        c = colours()
+        for point in found.points:
+            pos = (math.log10(point.x), point.y)
+            base = {"pos": pos, "symbol": "o", "brush": pg.mkBrush(None)}
+            if point.best:
+                yield {**base, "size": 22, "pen": pg.mkPen(c.accent, width=2.2)}
+            if point.trial is not None and point.trial == self._selected:
+                yield {**base, "size": 29, "pen": pg.mkPen(c.text, width=1.8)}
 
     def _place_texts(self, *_: object) -> None:
         found = self._shown
@@ -127,7 +139,11 @@ class CloudPlot(QWidget):
         if best is not None:
             size = measure_value(self._state, found.measure, best.x)
             self._best_text.setText(f"best: {size}")
-            self._best_text.setPos(math.log10(best.x), best.y)
+            x = math.log10(best.x)
+            side = min(max((x - left) / max(right - left, 1e-9), 0.0), 1.0)
+            anchor = 0.0 if side < 0.12 else 1.0 if side > 0.88 else 0.5
+            self._best_text.setAnchor((anchor, 1.5))
+            self._best_text.setPos(x, best.y)
         below = sum(p.y < low for p in found.points)
         self._note.setText(f"{units.plural(below, 'point')} below this view" if below else "")
         self._note.setPos(left + 0.01 * (right - left), low)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QUrl, Signal
+from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout
 
@@ -30,7 +30,7 @@ class EndCard(Card):
         self.head = label("", "heading", select=True)
         self.chip = label("", "chip")
         row.addWidget(self.head)
-        row.addWidget(self.chip)
+        row.addWidget(self.chip, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
         self.resume_button = button("Resume", self.resume_wanted.emit, tip="Go on with this run")
         self.folder_button = button("Open the folder", self._open_folder)

@@ -31,7 +31,7 @@ from gui.commands import ExportKind, ExportRequest, export_command, run_json
 from gui.session import Session
 from gui.tasks import Task
 from gui.theme import GRID, set_role
-from gui.widgets.basics import Card, Facts, button, label
+from gui.widgets.basics import Card, Facts, Page, button, label
 
 FORMATS: tuple[tuple[ExportKind, str, str, str], ...] = (
     ("tflite", "TensorFlow Lite", ".tflite", "One file for phones and small boards, run by LiteRT"),
@@ -56,8 +56,7 @@ class ExportPanel(QScrollArea):
         self._chosen_source: Path | None = None
         self._place_by_hand = False
         self.setWidgetResizable(True)
-        page = QWidget()
-        page.setObjectName("page")
+        page = Page()
         self.setWidget(page)
         layout = QVBoxLayout(page)
         layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 3 * GRID)

@@ -1,4 +1,4 @@
-"""The goal as one editable sentence, the folded options, and the one Start button.
+"""The goal as one editable sentence, and the folded options.
 
 Owns how a :class:`engine.job.Goal` is read and changed in words. Percent and points live here; the
 goal itself stays in 0..1.
@@ -17,7 +17,7 @@ from gui.icons import icon
 from gui.session import Baseline, Options
 from gui.theme import GRID, colours, set_role, theme
 from gui.views.options import OptionsForm
-from gui.widgets.basics import Card, FlowLayout, button, label
+from gui.widgets.basics import Card, FlowLayout, InlineCombo, label
 
 METRICS: tuple[tuple[str | None, str], ...] = (
     (None, "accuracy"),
@@ -186,9 +186,8 @@ class Sentence(QWidget):
 
 
 class GoalCard(Card):
-    """Goal sentence, options, Start."""
+    """Goal sentence and options."""
 
-    start_wanted = Signal()
     options_changed = Signal(object)
 
     def __init__(self) -> None:
@@ -205,16 +204,9 @@ class GoalCard(Card):
         self.options.changed.connect(self.options_changed)
         self.options.hide()
         self.more.toggled.connect(self._on_more)
-        self.reason = label("", "muted")
-        self.start_button = button(
-            "Start", self.start_wanted.emit, role="primary", tip="Start the search (Ctrl+R)"
-        )
         row = QHBoxLayout()
-        row.setSpacing(2 * GRID)
         row.addWidget(self.more)
         row.addStretch(1)
-        row.addWidget(self.reason)
-        row.addWidget(self.start_button)
         self.body.addWidget(self.options)
         self.body.addLayout(row)
         theme().changed.connect(self._restyle)
@@ -227,16 +219,13 @@ class GoalCard(Card):
         options: Options,
         baseline: Baseline | None,
         *,
-        missing: str,
         editable: bool,
     ) -> None:
-        """Show goal and options; ``missing`` says why Start is not possible, empty where it is."""
+        """Show goal and options."""
         self.sentence.show_goal(name, goal, baseline)
         self.options.show_options(options)
         self.sentence.setEnabled(editable)
         self.options.setEnabled(editable)
-        self.start_button.setEnabled(editable and not missing)
-        self.reason.setText(missing)
 
     def _on_more(self, on: bool) -> None:
         self.options.setVisible(on)
@@ -249,11 +238,9 @@ class GoalCard(Card):
 
 
 def _inline_combo(name: str, tip: str) -> QComboBox:
-    box = QComboBox()
-    set_role(box, "inline")
+    box = InlineCombo()
     box.setAccessibleName(name)
     box.setToolTip(tip)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
     return box
 
 

@@ -14,7 +14,7 @@ from gui.facts import ModelFacts
 from gui.icons import icon
 from gui.models.layers import kept_share, zero_share
 from gui.theme import GRID, colours, theme
-from gui.widgets.basics import Facts, button, label
+from gui.widgets.basics import Facts, Page, button, label
 
 WIDTH = 34 * GRID
 
@@ -39,10 +39,8 @@ class InspectorPanel(QWidget):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         outer.addWidget(scroll)
-        page = QWidget()
+        page = Page()
         scroll.setWidget(page)
-        scroll.viewport().setAutoFillBackground(False)
-        page.setAutoFillBackground(False)
         layout = QVBoxLayout(page)
         layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
         layout.setSpacing(GRID + 4)

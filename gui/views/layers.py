@@ -54,7 +54,7 @@ class LayersPanel(QStackedWidget):
         self.weights_only.setAccessibleName("With weights only")
         self.copy_button = button("Copy as CSV", self.copy, tip="The rows on show, plain numbers")
         row.addWidget(self.title)
-        row.addWidget(self.which)
+        row.addWidget(self.which, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
         row.addWidget(self.weights_only)
         row.addWidget(self.words, 2)
@@ -110,7 +110,7 @@ class LayersPanel(QStackedWidget):
         header.setSectionsMovable(True)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for column, width in enumerate((190, 150, 60, 120, 100, 100, 90, 80)):
+        for column, width in enumerate((168, 148, 60, 112, 96, 92, 76, 70)):
             table.setColumnWidth(column, width)
         return table
 

@@ -33,7 +33,6 @@ class LossPlot(QWidget):
             UnitAxis("bottom", lambda v: f"{v:.0f}"),
             UnitAxis("left", lambda v: f"{v:.3g}"),
         )
-        self.plot.setLabel("bottom", "batch")
         self.plot.setMouseEnabled(x=True, y=False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

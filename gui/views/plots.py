@@ -86,6 +86,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
             axis.setTextPen(pg.mkPen(c.muted))
             axis.setTickFont(font)
             axis.setStyle(tickLength=-4)
+            axis.setZValue(-100)
         self.showGrid(x=True, y=True, alpha=0.12)
 
 

@@ -24,7 +24,7 @@ from engine.events import LayerState
 from engine.runstate import RunState
 from gui import sentences, units
 from gui.cloud_data import Measure, measure_name, measures
-from gui.models.log import TRIAL_ROLE, LogModel
+from gui.models.log import TRIAL_ROLE, LogDelegate, LogModel
 from gui.session import Session
 from gui.theme import GRID, set_role, theme
 from gui.views.end_card import EndCard
@@ -54,6 +54,7 @@ class SearchPanel(QStackedWidget):
         self._session = session
         self._dirty = True
         self._selected: int | None = None
+        self._follow_log = True
         self.cloud: CloudPlot | None = None
         self.loss: LossPlot | None = None
         self._timer = QTimer(self)
@@ -110,7 +111,7 @@ class SearchPanel(QStackedWidget):
             "Kill", self._session.kill, role="danger", tip="End the engine at once"
         )
         row.addWidget(self.title)
-        row.addWidget(self.chip)
+        row.addWidget(self.chip, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
         for made in (self.pause_button, self.stop_button, self.kill_button):
             row.addWidget(made)
@@ -139,7 +140,7 @@ class SearchPanel(QStackedWidget):
         cloud_card.body.addLayout(self._cloud_place, 1)
         cloud_card.body.addWidget(CloudLegend())
         loss_card = Card(gap=GRID // 2, padding=GRID + 4)
-        self.loss_title = label("Loss", "eyebrow")
+        self.loss_title = label("Loss by batch", "eyebrow")
         loss_card.body.addWidget(self.loss_title)
         self._loss_place = QVBoxLayout()
         loss_card.body.addLayout(self._loss_place, 1)
@@ -157,6 +158,10 @@ class SearchPanel(QStackedWidget):
         self.log.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.log_model = LogModel(self)
         self.log.setModel(self.log_model)
+        self.log.setItemDelegate(LogDelegate(self.log))
+        bar = self.log.verticalScrollBar()
+        bar.rangeChanged.connect(self._on_log_range)
+        bar.valueChanged.connect(self._on_log_scrolled)
         self.log.clicked.connect(self._on_log_chosen)
         self.log.activated.connect(self._on_log_chosen)
         log_card.body.addWidget(self.log, 1)
@@ -254,10 +259,7 @@ class SearchPanel(QStackedWidget):
         self.end_card.show_end(state, self._session.run, can_resume=can_resume)
         self._show_measures(state)
         metric = None if state.baseline is None else state.baseline.metric
-        at_end = self._log_at_end()
         self.log_model.set_log(self._session.record.log, metric)
-        if at_end:
-            self.log.scrollToBottom()
         layers = state.layers or self._layers_of_file()
         self.strip.set_layers(layers)
         self.strip_words.setText(strip_words(state))
@@ -301,7 +303,7 @@ class SearchPanel(QStackedWidget):
             self.progress.setRange(0, 1)
             self.progress.setValue(0)
         if running is not None and running.started.kind == "fine_tune":
-            self.loss_title.setText(f"Loss of fine-tune {running.started.trial}")
+            self.loss_title.setText(f"Loss by batch, fine-tune {running.started.trial}")
 
     def _show_measures(self, state: RunState) -> None:
         wanted = measures(state)
@@ -322,9 +324,12 @@ class SearchPanel(QStackedWidget):
         found: Measure | None = self.measure.currentData()
         return found or "nonzero"
 
-    def _log_at_end(self) -> bool:
-        bar = self.log.verticalScrollBar()
-        return bar.value() >= bar.maximum() - 4
+    def _on_log_range(self, _low: int, high: int) -> None:
+        if self._follow_log:
+            self.log.verticalScrollBar().setValue(high)
+
+    def _on_log_scrolled(self, value: int) -> None:
+        self._follow_log = value >= self.log.verticalScrollBar().maximum() - 4
 
     # what the person does
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.session import Session
 from gui.theme import GRID
 from gui.views.cards import DataCard, ModelCard
 from gui.views.goal import GoalCard
 from gui.views.welcome import WelcomePanel
+from gui.widgets.basics import Page, button, label
 
 
 class SetUpPanel(QStackedWidget):
@@ -23,8 +24,7 @@ class SetUpPanel(QStackedWidget):
         self.data_card = DataCard()
         self.goal_card = GoalCard()
         self.addWidget(self.welcome)
-        page = QWidget()
-        page.setObjectName("page")
+        page = Page()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 3 * GRID)
         layout.setSpacing(2 * GRID)
@@ -36,8 +36,13 @@ class SetUpPanel(QStackedWidget):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(page)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.addWidget(scroll)
-        self._scroll = scroll
+        self._cards = QWidget()
+        column = QVBoxLayout(self._cards)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(scroll, 1)
+        column.addWidget(self._make_footer())
+        self.addWidget(self._cards)
         self.data_card.changed.connect(session.set_data)
         self.data_card.measure_wanted.connect(session.measure_baseline)
         self.goal_card.sentence.changed.connect(session.set_goal)
@@ -46,11 +51,27 @@ class SetUpPanel(QStackedWidget):
         session.verbs_changed.connect(self.refresh)
         self.refresh()
 
+    def _make_footer(self) -> QWidget:
+        footer = QWidget()
+        footer.setObjectName("footer")
+        footer.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        row = QHBoxLayout(footer)
+        row.setContentsMargins(3 * GRID, GRID + 4, 3 * GRID, GRID + 4)
+        row.setSpacing(2 * GRID)
+        self.missing = label("", "muted")
+        self.start_button = button(
+            "Start", self._session.start, role="primary", tip="Start the search (Ctrl+R)"
+        )
+        row.addStretch(1)
+        row.addWidget(self.missing)
+        row.addWidget(self.start_button)
+        return footer
+
     def refresh(self) -> None:
         """Show what the session holds."""
         session, wishes = self._session, self._session.wishes
         started = wishes.model is not None or wishes.data is not None or session.reading is not None
-        self.setCurrentWidget(self._scroll if started or session.run else self.welcome)
+        self.setCurrentWidget(self._cards if started or session.run else self.welcome)
         editable = not session.searching
         self.model_card.show_model(wishes.model, session.reading)
         found = session.state.data
@@ -69,9 +90,11 @@ class SetUpPanel(QStackedWidget):
             wishes.goal,
             wishes.options,
             session.baseline,
-            missing=self._missing(),
             editable=editable,
         )
+        missing = self._missing()
+        self.missing.setText(missing)
+        self.start_button.setEnabled(not missing)
 
     def _missing(self) -> str:
         session, wishes = self._session, self._session.wishes

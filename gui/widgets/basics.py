@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtWidgets import (
+    QComboBox,
     QFrame,
     QGridLayout,
     QLabel,
@@ -23,6 +24,7 @@ from gui.theme import GRID, set_role
 def label(text: str = "", role: str = "", *, wrap: bool = False, select: bool = False) -> QLabel:
     """A label of a role; ``select`` lets its text be copied. Text is never read as HTML."""
     made = QLabel(text)
+    made.setIndent(0)
     made.setTextFormat(Qt.TextFormat.PlainText)
     if role:
         set_role(made, role)
@@ -68,6 +70,46 @@ class Card(QFrame):
         if title:
             self.body.addWidget(self.title)
             self.setAccessibleName(title)
+
+
+class Page(QWidget):
+    """The inside of a scroll area: as high as its wrapped contents at the width it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("page")
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt: the height follows from the width alone."""
+        return QSize(0, 0)
+
+
+class InlineCombo(QComboBox):
+    """A choice inside a sentence: as wide as the word that is chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        set_role(self, "inline")
+        self.currentIndexChanged.connect(self.updateGeometry)
+
+    def sizeHint(self) -> QSize:
+        """Qt: room for the chosen word and the arrow."""
+        hint = super().sizeHint()
+        hint.setWidth(self.fontMetrics().horizontalAdvance(self.currentText()) + 6 * GRID)
+        return hint
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt: no less than that."""
+        return self.sizeHint()
+
+    def showPopup(self) -> None:
+        """Qt: the list is as wide as its longest choice."""
+        metrics = self.fontMetrics()
+        widest = max(
+            (metrics.horizontalAdvance(self.itemText(i)) for i in range(self.count())), default=0
+        )
+        self.view().setMinimumWidth(widest + 6 * GRID)
+        super().showPopup()
 
 
 class Facts(QWidget):

@@ -43,8 +43,7 @@ class CloudLegend(QWidget):
             width = painter.fontMetrics().horizontalAdvance(text)
             if x + 20 + width > self.width():
                 break
-            outline = c.accent if mark == "best" else tint
-            painter.setPen(QPen(QColor(outline), 3.0 if mark == "best" else 1.8))
+            painter.setPen(QPen(QColor(tint), 1.8))
             painter.setBrush(QColor(tint) if filled else Qt.BrushStyle.NoBrush)
             centre = QPointF(x + 7, middle)
             if mark == "square":
@@ -60,6 +59,11 @@ class CloudLegend(QWidget):
                         ]
                     )
                 )
+            elif mark == "best":
+                painter.drawEllipse(centre, 3.5, 3.5)
+                painter.setPen(QPen(QColor(c.accent), 1.8))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawEllipse(centre, 7.0, 7.0)
             else:
                 painter.drawEllipse(centre, 5.0, 5.0)
             painter.setPen(QColor(c.muted))

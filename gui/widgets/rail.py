@@ -49,7 +49,10 @@ class Rail(QWidget):
 
     def select(self, key: str) -> None:
         """Mark a stage as the one in view."""
+        had_focus = any(made.hasFocus() for made in self.buttons.values())
         self.buttons[key].setChecked(True)
+        if had_focus:
+            self.buttons[key].setFocus()
 
     def _restyle(self) -> None:
         c = colours()

@@ -106,7 +106,6 @@ def sizes(keep: float = 1.0, sparsity: float = 0.0) -> ev.Sizes:
 
 def facts(path: str = "/models/vgg_story.keras") -> ModelFacts:
     """The model of the story as its file tells it."""
-    rows = layers()
     groups = tuple(
         GroupFacts(
             id=f"g{i + 1}",
