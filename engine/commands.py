@@ -100,7 +100,7 @@ def evaluate(options: argparse.Namespace) -> int:
 def prune(options: argparse.Namespace) -> int:
     """``secateur prune``."""
     job = Job(
-        model=str(Path(options.model).absolute()),
+        model=str(Path(options.model).resolve()),
         data=DataSpec(
             source=_absolute(options.data), test=None if options.test is None else
             _absolute(options.test), preprocess=options.preprocess, seen=options.seen,
@@ -217,7 +217,7 @@ def _finish(options: argparse.Namespace, result: dict[str, Any]) -> int:
 
 
 def _closing(result: dict[str, Any]) -> Iterator[str]:
-    metric, floor = result["metric"], percent(result["floor"])
+    metric, floor = result["metric"], percent(result["report_floor"] or result["floor"])
     if result["status"] == "met":
         yield f"Met: {metric} on the report split is at or above {floor}."
     elif result["status"] == "not_met":
@@ -262,7 +262,7 @@ def _interruptible() -> Iterator[Any]:
 
 
 def _absolute(source: str) -> str:
-    return source if source == "digits" else str(Path(source).absolute())
+    return source if source == "digits" else str(Path(source).resolve())
 
 
 def _say(text: str) -> None:

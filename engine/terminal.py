@@ -76,6 +76,8 @@ class SearchView:
             disable=not console.is_terminal,
         )
         self._task: TaskID | None = None
+        self._held: list[str] = []
+        self._open = False
 
     def __enter__(self) -> SearchView:
         self._progress.start()
@@ -92,6 +94,7 @@ class SearchView:
 
     def __call__(self, event: ev.Event, state: RunState) -> None:
         """Show one event."""
+        self._open = state.data is not None
         match event:
             case ev.PhaseStarted():
                 self._update(PHASES.get(event.phase, event.phase), note=_left(state))
@@ -123,7 +126,12 @@ class SearchView:
             )
 
     def _line(self, text: str) -> None:
-        self._console.print(text, highlight=False)
+        """Print a line; until the data are open it is held, so that a refusal stands alone."""
+        self._held.append(text)
+        if self._open:
+            for line in self._held:
+                self._console.print(line, highlight=False, soft_wrap=True)
+            self._held.clear()
 
 
 def _left(state: RunState) -> str:

@@ -30,6 +30,7 @@ def result_of(state: RunState) -> dict[str, Any]:
         "target_from": None if base is None else base.target_from,
         "tolerance": None if job is None else job.goal.tolerance,
         "floor": None if base is None else base.floor,
+        "report_floor": None if report is None else report.floor,
         "drop": _drop(report),
         "seen": None if data is None else data.seen,
         "baseline": _baseline(state),
