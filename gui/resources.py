@@ -5,11 +5,11 @@ Owns the one place that knows how ``resources/`` is reached from a checkout or a
 
 from __future__ import annotations
 
-import importlib.util
+import sysconfig
 from functools import cache
 from pathlib import Path
 
-_INSTALLED = "secateur_resources"
+_INSTALLED = Path("share") / "secateur" / "resources"
 
 
 @cache
@@ -18,10 +18,7 @@ def resources() -> Path:
     checkout = Path(__file__).resolve().parents[1] / "resources"
     if checkout.is_dir():
         return checkout
-    spec = importlib.util.find_spec(_INSTALLED)
-    if spec is not None and spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations)))
-    return checkout
+    return Path(sysconfig.get_path("data")) / _INSTALLED
 
 
 def sample_model() -> Path:

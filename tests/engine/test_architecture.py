@@ -85,7 +85,7 @@ def test_that_reading_and_tracing_need_no_keras() -> None:
     ]
     assert len(light) > 10
     loaded = _loaded_by(*(f"import {name}" for name in light))
-    assert loaded.isdisjoint({*HEAVY, "PySide6", "scipy", "sklearn"})
+    assert loaded.isdisjoint({*HEAVY, "PySide6", "sklearn"})
 
 
 @pytest.mark.parametrize("top", ["engine", "gui"])

@@ -27,8 +27,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     for folder in ("engine", "gui", "resources"):
         shutil.copytree(ROOT / folder, source / folder, ignore=LITTER)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+    (source / "packaging").mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "packaging/secateur.desktop"):
+        shutil.copy(ROOT / name, source / name)
     built = tmp_path_factory.mktemp("wheel")
     options = ["--no-deps", "--no-index", "--no-build-isolation", "-q"]
     _run(sys.executable, "-m", "pip", "wheel", *options, "-w", str(built), str(source))
@@ -55,13 +56,16 @@ def test_that_the_wheel_holds_every_file_of_the_program(wheel: Path) -> None:
         names = {PurePosixPath(name) for name in archive.namelist()}
     metadata = {name for name in names if name.parts[0].endswith(".dist-info")}
     data = f"{wheel.name.rsplit('-', 3)[0]}.data"
-    resources = PurePosixPath(data, "data", "share", "secateur", "resources")
+    share = PurePosixPath(data, "data", "share")
+    resources = share / "secateur" / "resources"
     expected = {PurePosixPath(file) for top in ("engine", "gui") for file in _files(top)}
     expected |= {
         resources / PurePosixPath(file).relative_to("resources")
         for file in _files("resources")
         if PurePosixPath(file).parts[1] != NOT_SHIPPED
     }
+    expected.add(share / "applications" / "secateur.desktop")
+    expected.add(share / "icons" / "hicolor" / "scalable" / "apps" / "secateur.svg")
     assert names - metadata == expected
     assert any(name.name == "LICENSE" for name in metadata)
 
