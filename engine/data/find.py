@@ -6,8 +6,8 @@ labels in another order. The model is a function from input to outputs; nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,10 +27,9 @@ FIRST, SAMPLES = 100, 500
 _LARGE_PIXELS = 96 * 96
 _LARGE = (48, 200)  # the same for larger images,
 _MASKS = (24, 64)  # and where every pixel is judged
+_PASS_BYTES = 1 << 28  # of model input at a time
 
-_CLEARLY = (
-    3.0  # standard errors by which a candidate must trail to be left out after the first look
-)
+_CLEARLY = 3.0  # standard errors behind the best: left out after the first look
 _FAR_BELOW = 0.9  # of the type's white: a smaller maximum is a scale of its own
 _POOR_SKILL = 0.4
 _GOOD_SKILL = 0.6
@@ -103,18 +102,12 @@ def candidates(images: np.ndarray, wish: PreprocessWish | None = None) -> tuple[
     if wish.mode is not None:
         exact = [p for p in made if p.mode == wish.mode]
         made = exact or [Preprocess(mode=wish.mode, peak=largest if wish.mode == "max" else peak)]
-    turned = [_with(p, channel_order="bgr") for p in made if p.mode != "caffe"] if colour else []
+    turned = [replace(p, channel_order="bgr") for p in made if p.mode != "caffe"] if colour else []
     if wish.order is not None:
         made = turned if wish.order == "bgr" else made
     elif wish.mode is None:
         made = made + [p for p in turned if p.mode in ("none", "0-1", "-1-1", "0-255")]
-    return tuple(_with(p, resize=wish.resize, fit=wish.fit) for p in made)
-
-
-def _with(preprocess: Preprocess, **changes: object) -> Preprocess:
-    from dataclasses import replace
-
-    return replace(preprocess, **changes)  # type: ignore[arg-type]
+    return tuple(replace(p, resize=wish.resize, fit=wish.fit) for p in made)
 
 
 def find_preprocess(
@@ -147,10 +140,10 @@ def find_preprocess(
     samples = samples or usual
     options = candidates(part.images[:SAMPLES], wish)
     judge = _Judge(predict, task, ignore_label)
-    rows = {p: judge.rows(p, part.sample(first)) for p in options}
+    rows = judge.rows(options, part.sample(first))
     if len(options) > 1 and len(part) > first:
         left = _still_possible(task.metric, rows)
-        rows.update({p: judge.rows(p, part.sample(samples)) for p in left})
+        rows.update(judge.rows(left, part.sample(samples)))
     else:
         left = list(options)
     best = _best(task, {p: rows[p] for p in left})
@@ -190,24 +183,35 @@ def _look_sizes(part: Part, task: Task) -> tuple[int, int]:
 
 
 class _Judge:
-    """Runs the model under a candidate."""
+    """Runs the model under candidates, all of them in as few passes as memory allows."""
 
     def __init__(self, predict: Predict, task: Task, ignore_label: int | None) -> None:
         self._predict = predict
         self._task = task
         self._ignore_label = ignore_label
 
-    def outputs(self, preprocess: Preprocess, part: Part) -> np.ndarray:
-        return self._predict(preprocess.apply_numpy(part.images))
+    def outputs(
+        self, options: Sequence[Preprocess], part: Part
+    ) -> Iterator[tuple[Preprocess, np.ndarray]]:
+        """The model's outputs under each candidate."""
+        count = len(part)
+        size_bytes = 4 * int(np.prod(part.images.shape, dtype=np.int64))
+        at_once = max(1, _PASS_BYTES // size_bytes)
+        for start in range(0, len(options), at_once):
+            some = options[start : start + at_once]
+            ready = np.concatenate([p.apply_numpy(part.images) for p in some])
+            together = self._predict(ready)
+            for index, preprocess in enumerate(some):
+                yield preprocess, together[index * count : (index + 1) * count]
 
-    def rows(self, preprocess: Preprocess, part: Part) -> np.ndarray:
-        return per_sample(
-            self._task.metric,
-            self.outputs(preprocess, part),
-            part.labels,
-            self._task,
-            ignore_label=self._ignore_label,
-        )
+    def rows(self, options: Sequence[Preprocess], part: Part) -> dict[Preprocess, np.ndarray]:
+        """What the metric counts, by candidate."""
+        return {
+            preprocess: per_sample(
+                self._task.metric, found, part.labels, self._task, ignore_label=self._ignore_label
+            )
+            for preprocess, found in self.outputs(options, part)
+        }
 
 
 def _still_possible(metric: str, rows: dict[Preprocess, np.ndarray]) -> list[Preprocess]:
@@ -256,8 +260,8 @@ def _permutation(
     from scipy.optimize import linear_sum_assignment
 
     best: tuple[float, tuple[int, ...]] = (0.0, ())
-    for preprocess in options:
-        found = predicted_classes(judge.outputs(preprocess, part), task)
+    for _, outputs in judge.outputs(options, part):
+        found = predicted_classes(outputs, task)
         confusion = np.zeros((task.classes, task.classes), np.int64)
         known = found >= 0
         np.add.at(confusion, (part.labels[known], found[known]), 1)

@@ -48,10 +48,10 @@ class Part:
         )
 
     def sample(self, count: int) -> Part:
-        """At most ``count`` samples, evenly spread over the part; the same ones every time."""
+        """At most ``count`` samples, drawn at random but the same ones every time."""
         if count >= len(self):
             return self
-        return self.take(np.linspace(0, len(self) - 1, count).round().astype(np.int64))
+        return self.take(np.sort(np.random.default_rng(0).permutation(len(self))[:count]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,6 +7,7 @@ It knows nothing of files and pixels: hashes and class ids come in, indices go o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,30 +51,32 @@ def divide(
     keys = np.asarray(_unit_keys(hashes, groups), dtype=object)
     classes = np.zeros(count, dtype=np.int64) if strata is None else np.asarray(strata)
     owner = np.empty(count, dtype=np.int64)
-    limits = np.cumsum(np.asarray(shares, dtype=np.float64))
-    limits[-1] = 1.0
-    units = _units(keys, classes)
-    start = 0
-    position = 0
-    while position < len(units):
-        stratum = units[position][0]
-        end_position = position
-        size = 0
-        while end_position < len(units) and units[end_position][0] == stratum:
-            size += len(units[end_position][2])
-            end_position += 1
-        # cumulative rounding: each class is divided within one sample of its shares, and so is
-        # the whole; an odd class's extra sample goes now to one part, now to another
-        bounds = np.floor(limits * (start + size) + 0.5) - np.floor(limits * start + 0.5)
+    wanted = np.asarray(shares, dtype=np.float64)
+    given = np.zeros(len(wanted), dtype=np.int64)
+    for _, stratum in itertools.groupby(_units(keys, classes), key=lambda unit: unit[0]):
+        units = [members for _, _, members in stratum]
+        quota = _quota(sum(map(len, units)), wanted, given)
+        given += quota
+        bounds = np.cumsum(quota)
         done = 0
-        for _, _, members in units[position:end_position]:
+        for members in units:
             middle = done + len(members) / 2
             part = int(np.searchsorted(bounds, middle, side="left"))
-            owner[members] = min(part, len(shares) - 1)
+            owner[members] = min(part, len(wanted) - 1)
             done += len(members)
-        start += size
-        position = end_position
     return tuple(np.flatnonzero(owner == part) for part in range(len(shares)))
+
+
+def _quota(size: int, shares: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Samples of one class for each part: within one of its share, in the class and in all so far.
+
+    What is left after rounding down goes to the parts that are furthest behind.
+    """
+    quota = np.floor(size * shares + 1e-9).astype(np.int64)
+    behind = shares * (given.sum() + size) - (given + quota)
+    for part in np.argsort(-behind, kind="stable")[: size - int(quota.sum())]:
+        quota[part] += 1
+    return quota
 
 
 def _unit_keys(hashes: Sequence[str], groups: Sequence[str] | None) -> list[str]:
