@@ -21,13 +21,6 @@ from engine.sparsity.settings import ReachedSparsity, SparsitySettings, WeightKe
 from engine.training.compiled import Compiled
 
 
-def kernels_of(model: keras.Model) -> Iterator[tuple[WeightKey, keras.Variable]]:
-    """Every weight of a rebuilt model by graph name: nested ``"a.b"`` is ``"a/b"`` there."""
-    for layer in model._flatten_layers(include_self=False):
-        for variable in layer._trainable_variables + layer._non_trainable_variables:
-            yield (layer.name.replace(".", "/"), variable.name), variable
-
-
 class Masks:
     """The masks of one fine-tune.
 
@@ -112,15 +105,22 @@ class Masks:
 def _targeted(
     model: keras.Model, targets: Mapping[WeightKey, float]
 ) -> dict[WeightKey, tf.Variable]:
-    """The plain TensorFlow variables of the targeted weights, in the model's order."""
-    found = {key: weight.value for key, weight in kernels_of(model) if key in targets}
-    missing = sorted(set(targets) - set(found))
-    if missing:
-        layer, weight = missing[0]
-        raise TrialError(
-            "sparsity.unknown_weight",
-            f"The model has no weight to make sparse by this name: {layer}:{weight}.",
-        )
+    """The plain TensorFlow variables of the targeted weights, by graph name."""
+    kernels = {
+        (layer.name, variable.name): variable.value
+        for layer in model._flatten_layers(include_self=False)
+        for variable in layer._trainable_variables + layer._non_trainable_variables
+    }
+    found = {}
+    for layer, weight in targets:
+        # A rebuilt model has "outer.inner" where the graph has "outer/inner"
+        kernel = kernels.get((layer.replace("/", "."), weight))
+        if kernel is None:
+            raise TrialError(
+                "sparsity.unknown_weight",
+                f"The model has no weight to make sparse by this name: {layer}:{weight}.",
+            )
+        found[(layer, weight)] = kernel
     return found
 
 
