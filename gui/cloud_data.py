@@ -121,13 +121,14 @@ def cloud(state: RunState, measure: Measure) -> Cloud:
     floor = None if base is None else base.floor
     low, high = _range_y(points, floor, None if base is None else base.tolerance)
     xs = [p.x for p in points]
+    room = max((max(xs) / min(xs)) ** 0.25, 1.6) if xs else 1.6
     return Cloud(
         points=tuple(points),
         target=None if base is None else base.target,
         floor=floor,
         measure=measure,
         metric=None if base is None else base.metric,
-        left=min(xs, default=1.0) / 1.6,
+        left=min(xs, default=1.0) / room,
         right=max(xs, default=10.0) * 2.4,
         low=low,
         high=high,

@@ -82,7 +82,7 @@ class MainWindow(QMainWindow):
         theme().choose(self.settings.look())
         self.session = Session(self, engine=engine)
         self.confirm: Callable[[str, str, str], bool] = self._ask
-        self._painted = False
+        self._painted = self._closed = False
         self._tasks: list[Task] = []
         self._work_at = 0.0
         self._work_seconds: float | None = None
@@ -465,6 +465,8 @@ class MainWindow(QMainWindow):
         self._run_task(lambda: list_runs(base), show)
 
     def _run_task(self, work: Callable[[], object], then: Callable[..., object]) -> None:
+        if self._closed:
+            return
         task = Task(work, self)
         self._tasks.append(task)
 
@@ -509,6 +511,7 @@ class MainWindow(QMainWindow):
             return
         self.settings.set_geometry(self.saveGeometry())
         self.settings.sync()
+        self._closed = True
         self.hide()
         self._clock.stop()
         self.session.close()

@@ -98,11 +98,12 @@ def phase(name: str | None) -> str:
 
 def amount(keep: float, sparsity: float) -> str:
     """How much a trial leaves: "35 % of the channels, 60 % zeros"."""
+    kept, zero = units.percent(keep, 0), units.percent(sparsity, 0)
     if sparsity <= 0:
-        return f"{keep * 100:.0f} % of the channels"
+        return f"{kept} of the channels"
     if keep >= 0.9995:
-        return f"{sparsity * 100:.0f} % of the weights zero"
-    return f"{keep * 100:.0f} % of the channels, {sparsity * 100:.0f} % zeros"
+        return f"{zero} of the weights zero"
+    return f"{kept} of the channels, {zero} zeros"
 
 
 def trial_name(kind: str, trial: int) -> str:
@@ -242,7 +243,8 @@ def report_verdict(report: ev.ReportMeasured | None, metric: str | None) -> str:
         return "The report split was not read."
     floor = units.metric_value(report.floor, metric)
     if report.met and report.confirmed:
-        return f"The floor of {floor} is met, confirmed at {report.level * 100:.0f} % confidence."
+        level = units.percent(report.level, 0)
+        return f"The floor of {floor} is met, confirmed at {level} confidence."
     need = ""
     if report.samples_needed:
         need = f" About {units.plural(report.samples_needed, 'report sample')} would confirm it;"

@@ -261,6 +261,7 @@ class Session(QObject):
             if not thread.wait(CLOSE_GRACE_MS):
                 thread.kill()
                 thread.wait()
+            self._on_engine_finished()
         for task in tuple(self._tasks.values()):
             task.wait()
 
@@ -270,6 +271,10 @@ class Session(QObject):
         if task != self._reading_id:
             return
         self.reading = None
+        self.take_model(facts)
+
+    def take_model(self, facts: ModelFacts) -> None:
+        """Show a model that was read; what was measured of another is forgotten."""
         if self.wishes.model is None or self.wishes.model.path != facts.path:
             self._forget_measurements()
             if not self.searching:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 
 NOT_MEASURED = "not measured"
+NBSP = "\u00a0"
+"""Between a number and its unit, so that a line never breaks there."""
 
 _PERCENT_METRICS = frozenset(
     {
@@ -41,12 +43,12 @@ def size(size_bytes: float | None) -> str:
     if size_bytes is None or not math.isfinite(size_bytes):
         return NOT_MEASURED
     if size_bytes < 1000:
-        return f"{size_bytes:.0f} B"
+        return f"{size_bytes:.0f}{NBSP}B"
     for unit in ("KB", "MB"):
         size_bytes /= 1000
         if size_bytes < 999.5:
-            return f"{_three(size_bytes)} {unit}"
-    return f"{_three(size_bytes / 1000)} GB"
+            return f"{_three(size_bytes)}{NBSP}{unit}"
+    return f"{_three(size_bytes / 1000)}{NBSP}GB"
 
 
 def count(value: float | None) -> str:
@@ -60,11 +62,11 @@ def short_count(value: float | None) -> str:
     """A count in three figures with k, M or G."""
     if value is None or not math.isfinite(value):
         return NOT_MEASURED
-    for unit in ("", " k", " M"):
+    for unit in ("", "k", "M"):
         if abs(value) < 999.5:
-            return f"{value:.0f}" if not unit else f"{_three(value)}{unit}"
+            return f"{value:.0f}" if not unit else f"{_three(value)}{NBSP}{unit}"
         value /= 1000
-    return f"{_three(value)} G"
+    return f"{_three(value)}{NBSP}G"
 
 
 def _three(value: float) -> str:
@@ -77,17 +79,17 @@ def _three(value: float) -> str:
 
 def tick(text: str) -> str:
     """A number at an axis, without zeros that say nothing: "1.00 MB" is "1 MB"."""
-    number, _, unit = text.partition(" ")
+    number, _, unit = text.partition(NBSP)
     if "." in number:
         number = number.rstrip("0").rstrip(".")
-    return f"{number} {unit}".strip()
+    return f"{number}{NBSP}{unit}" if unit else number
 
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share of 0..1 as percent."""
     if share is None or not math.isfinite(share):
         return NOT_MEASURED
-    return f"{share * 100:.{digits}f} %"
+    return f"{share * 100:.{digits}f}{NBSP}%"
 
 
 def points(difference: float | None, *, signed: bool = False) -> str:
@@ -97,7 +99,7 @@ def points(difference: float | None, *, signed: bool = False) -> str:
     number = difference * 100
     text = f"{number:+.1f}" if signed else f"{number:.1f}"
     text = text.replace("-0.0", "0.0").replace("+0.0", "0.0").replace("-", "\u2212")
-    return f"{text} point" if text.lstrip("+\u2212") == "1.0" else f"{text} points"
+    return f"{text}{NBSP}point" if text.lstrip("+\u2212") == "1.0" else f"{text}{NBSP}points"
 
 
 def is_share(metric: str | None) -> bool:
@@ -131,7 +133,7 @@ def interval(low: float | None, high: float | None, metric: str | None) -> str:
     if low is None or high is None or not math.isfinite(low) or not math.isfinite(high):
         return NOT_MEASURED
     if is_share(metric):
-        return f"{low * 100:.1f} to {high * 100:.1f} %"
+        return f"{low * 100:.1f} to {high * 100:.1f}{NBSP}%"
     return f"{low:.4g} to {high:.4g}"
 
 

@@ -42,7 +42,7 @@ class CloudPlot(QWidget):
         self._target = pg.InfiniteLine(angle=0, movable=False)
         self._floor_text = pg.TextItem(anchor=(1, 0))
         self._target_text = pg.TextItem(anchor=(1, 1))
-        self._best_text = pg.TextItem(anchor=(0.5, 1.5))
+        self._best_text = pg.TextItem(anchor=(1.0, 1.35))
         self._rings = pg.ScatterPlotItem(pxMode=True)
         self._note = pg.TextItem(anchor=(0, 1))
         self.scatter = pg.ScatterPlotItem(hoverable=True, tip=None)
@@ -140,9 +140,6 @@ class CloudPlot(QWidget):
             size = measure_value(self._state, found.measure, best.x)
             self._best_text.setText(f"best: {size}")
             x = math.log10(best.x)
-            side = min(max((x - left) / max(right - left, 1e-9), 0.0), 1.0)
-            anchor = 0.0 if side < 0.12 else 1.0 if side > 0.88 else 0.5
-            self._best_text.setAnchor((anchor, 1.5))
             self._best_text.setPos(x, best.y)
         below = sum(p.y < low for p in found.points)
         self._note.setText(f"{units.plural(below, 'point')} below this view" if below else "")

@@ -147,7 +147,7 @@ def drop_interval(interval: tuple[float, float], metric: str | None) -> str:
     low, high = interval
     if not units.is_share(metric):
         return f"{low:.4g} to {high:.4g}"
-    text = f"{low * 100:.1f} to {high * 100:.1f} points"
+    text = f"{low * 100:.1f} to {high * 100:.1f}{units.NBSP}points"
     return text.replace("-", "\u2212")
 
 

@@ -54,8 +54,8 @@ class Sentence(QWidget):
         )
         self.mode.addItem("within", "tolerance")
         self.mode.addItem("at", "target")
-        self.floor = _inline_spin("Lowest acceptable value", 0.0, 100.0, " %")
-        self.tolerance = _inline_spin("Tolerance in points", 0.0, 50.0, " points")
+        self.floor = _inline_spin("Lowest acceptable value", 0.0, 100.0, f"{units.NBSP}%")
+        self.tolerance = _inline_spin("Tolerance in points", 0.0, 50.0, f"{units.NBSP}points")
         self._words: dict[str, QLabel] = {}
         for part in (
             self._word("make", "Make"),
@@ -95,7 +95,8 @@ class Sentence(QWidget):
         self.mode.setCurrentIndex(1 if given else 0)
         measured = baseline is not None
         self.tolerance.setValue(goal.tolerance * 100)
-        self.tolerance.setSuffix(" point" if abs(goal.tolerance - 0.01) < 1e-9 else " points")
+        one = abs(goal.tolerance - 0.01) < 1e-9
+        self.tolerance.setSuffix(units.NBSP + ("point" if one else "points"))
         target = goal.target if goal.target is not None else (baseline.value if baseline else None)
         if target is not None:
             self.floor.setValue((target - goal.tolerance) * 100)

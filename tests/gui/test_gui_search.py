@@ -1,0 +1,337 @@
+"""Searches of a scripted engine, through the real window."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from engine import events as ev
+from engine.runs import RunFolder
+from gui.main_window import MainWindow
+from gui.models.log import TRIAL_ROLE
+from gui.views.end_card import end_numbers
+
+Part = Callable[[str], None]
+
+
+def start(window: MainWindow) -> None:
+    """Press Start."""
+    assert window.setup.start_button.isEnabled()
+    window.setup.start_button.click()
+
+
+def finished(window: MainWindow) -> bool:
+    return not window.session.searching
+
+
+def log_lines(window: MainWindow) -> list[str]:
+    model = window.search.log_model
+    return [str(model.index(row, 0).data()) for row in range(model.rowCount())]
+
+
+def test_that_a_search_is_shown_from_start_to_end_card(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("whole")
+    start(ready)
+    assert ready.stage == "search"
+    assert not ready.setup.start_button.isEnabled()
+    qtbot.waitUntil(lambda: finished(ready), timeout=20_000)
+    state = ready.session.state
+    assert state.status == "met"
+    assert state.best == 10
+    assert ready.search.end_card.isVisible()
+    assert "fewer parameters" in ready.search.end_card.head.text()
+    assert ready.search.end_card.chip.text() == "Floor met, confirmed"
+    assert ready.search.cloud is not None
+    shown = ready.search.cloud.shown
+    assert shown is not None
+    assert [p.trial for p in shown.points if p.best] == [10]
+    assert {p.kind for p in shown.points} == {"baseline", "probe", "fine_tune"}
+    assert shown.floor == 0.922
+    lines = log_lines(ready)
+    assert any(line.startswith("Rejected") and "margin of error" in line for line in lines)
+    assert lines[-1] == "Done: the floor is met."
+    assert ready.setup.start_button.isEnabled()
+    assert "kept" in ready.statusBar().texts()["best"]
+
+
+def test_that_the_strip_shrinks_with_the_best_model(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("whole")
+    before = ready.setup.model_card.numbers.text()
+    start(ready)
+    qtbot.waitUntil(lambda: finished(ready), timeout=20_000)
+    best = ready.session.state.best_trial
+    assert best is not None
+    assert ready.layers.model.layers == best.layers
+    assert ready.layers.which.text() == "after fine-tune 10"
+    assert ready.setup.model_card.numbers.text() == before, "the set-up card tells of the file"
+
+
+def test_that_a_killed_engine_leaves_the_window_alive_and_resumable(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("die")
+    start(ready)
+    qtbot.waitUntil(lambda: finished(ready), timeout=20_000)
+    assert ready.isVisible()
+    assert ready.banner.isVisible()
+    assert "SIGKILL" in ready.banner.message.text()
+    assert "the last words of the engine" in ready.banner.details.toPlainText()
+    assert ready.banner.action_texts() == ["Resume"]
+    assert ready.session.state.best == 10, "what was accepted is still on show"
+    part("resume")
+    ready.banner.click_action()
+    assert ready.session.searching
+    qtbot.waitUntil(lambda: finished(ready), timeout=20_000)
+    assert ready.session.state.status == "met"
+    assert not ready.banner.isVisible()
+    assert len(ready.session.state.trials) == 11
+
+
+def test_that_an_engine_killed_from_outside_is_told(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("obey")
+    start(ready)
+    qtbot.waitUntil(lambda: ready.session.state.running is not None, timeout=20_000)
+    thread = ready.session.thread_of_search
+    assert thread is not None
+    assert thread.pid is not None
+    os.kill(thread.pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: ready.banner.isVisible(), timeout=20_000)
+    assert "SIGKILL" in ready.banner.message.text()
+    assert ready.session.run is not None
+    ends = [e for e in RunFolder(ready.session.run).events() if isinstance(e, ev.RunEnded)]
+    assert [e.outcome for e in ends] == ["failed"]
+
+
+def test_that_pause_resume_and_stop_reach_the_engine(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("obey")
+    start(ready)
+    search = ready.search
+    qtbot.waitUntil(lambda: ready.session.state.running is not None, timeout=20_000)
+    search.pause_button.click()
+    qtbot.waitUntil(lambda: ready.session.state.status == "paused", timeout=5_000)
+    assert search.pause_button.text() == "Resume"
+    assert ready.statusBar().texts()["engine"] == "engine: paused"
+    search.pause_button.click()
+    qtbot.waitUntil(lambda: ready.session.state.status == "running", timeout=5_000)
+    began = time.monotonic()
+    search.stop_button.click()
+    assert not search.stop_button.isEnabled()
+    assert not search.kill_button.isVisible()
+    qtbot.waitUntil(lambda: finished(ready), timeout=5_000)
+    assert time.monotonic() - began < 2.0
+    assert ready.session.state.status == "stopped"
+    assert ready.search.end_card.isVisible()
+    assert ready.search.end_card.resume_button.isVisible()
+    assert not ready.banner.isVisible(), "a stop is no error"
+
+
+def test_that_a_stop_that_is_not_obeyed_is_enforced(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("hang")
+    start(ready)
+    qtbot.waitUntil(lambda: ready.session.state.baseline is not None, timeout=20_000)
+    began = time.monotonic()
+    ready.search.stop_button.click()
+    qtbot.waitUntil(lambda: finished(ready), timeout=10_000)
+    assert 1.5 < time.monotonic() - began < 4.0
+    assert ready.session.state.status == "stopped"
+
+
+def test_that_kill_is_offered_once_stop_was_not_obeyed_in_time(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("obey")
+    start(ready)
+    qtbot.waitUntil(lambda: ready.session.state.running is not None, timeout=20_000)
+    session = ready.session
+    assert not ready.search.kill_button.isVisible()
+    session.stopping = True
+    session._on_kill_due()
+    assert ready.search.kill_button.isVisible()
+    ready.search.kill_button.click()
+    qtbot.waitUntil(lambda: finished(ready), timeout=5_000)
+    assert not ready.search.kill_button.isVisible()
+
+
+def test_that_a_flood_does_not_make_the_window_fall_behind(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("flood")
+    start(ready)
+    changes: list[float] = []
+    thread = ready.session.thread_of_search
+    assert thread is not None
+    thread.changed.connect(lambda: changes.append(time.monotonic()))
+    slowest = 0.0
+    last = time.monotonic()
+    while ready.session.searching:
+        QApplication.processEvents()
+        now = time.monotonic()
+        slowest, last = max(slowest, now - last), now
+        time.sleep(0.002)
+        assert len(changes) < 5000
+    assert ready.session.state.status == "met"
+    assert len(changes) < 600, "60,000 batches became few pictures"
+    assert slowest < 1.0
+
+
+def test_that_strange_events_and_unknown_codes_are_survived_and_shown(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("strange")
+    start(ready)
+    qtbot.waitUntil(lambda: finished(ready), timeout=20_000)
+    assert ready.session.state.status == "not_met"
+    text = "\n".join(log_lines(ready))
+    assert "a_new_code" in text
+    assert "None" not in text
+    assert "nan" not in text.lower().replace("finan", "")
+
+
+def test_that_a_users_error_is_told_without_an_offer_to_resume(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("fail")
+    start(ready)
+    qtbot.waitUntil(lambda: finished(ready), timeout=20_000)
+    assert ready.banner.message.text() == "The file has no labels: fashion.npz."
+    assert ready.banner.hint.text() == "Add an array y_train."
+    assert ready.banner.action_texts() == []
+
+
+def test_that_an_engine_that_cannot_start_is_told(ready: MainWindow, qtbot: QtBot) -> None:
+    blocked = Path.cwd() / "blocked"
+    blocked.write_text("a file, no folder")
+    ready.session.runs_base = blocked
+    start(ready)
+    qtbot.waitUntil(lambda: finished(ready), timeout=20_000)
+    assert ready.banner.isVisible()
+    assert str(blocked) in ready.banner.message.text()
+
+
+def test_that_closing_asks_while_a_search_runs_and_ends_the_engine(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("obey")
+    start(ready)
+    qtbot.waitUntil(lambda: ready.session.state.running is not None, timeout=20_000)
+    asked: list[str] = []
+
+    def refuse(question: str, *_: str) -> bool:
+        asked.append(question)
+        return False
+
+    ready.confirm = refuse
+    ready.close()
+    assert asked == ["Stop the search and close?"]
+    assert ready.isVisible()
+    assert ready.session.searching
+    ready.confirm = lambda *_: True
+    thread = ready.session.thread_of_search
+    assert thread is not None
+    ready.close()
+    assert thread.isFinished()
+    assert ready.session.run is not None
+    ends = [e for e in RunFolder(ready.session.run).events() if isinstance(e, ev.RunEnded)]
+    assert [e.outcome for e in ends] == ["stopped"]
+
+
+def test_that_a_run_is_reopened_from_its_journal(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("whole")
+    start(ready)
+    qtbot.waitUntil(lambda: finished(ready), timeout=20_000)
+    run, figures = ready.session.run, end_numbers(ready.session.state)
+    log = log_lines(ready)
+    assert run is not None
+    ready.session.close_all()
+    assert ready.session.run is None
+    assert not ready.setup.welcome.isHidden()
+    ready.open_path(run)
+    qtbot.waitUntil(lambda: ready.session.run == run, timeout=5_000)
+    assert ready.stage == "search"
+    assert end_numbers(ready.session.state) == figures
+    assert log_lines(ready) == log
+    assert ready.search.end_card.isVisible()
+
+
+def test_that_a_point_a_log_line_and_the_inspector_are_linked(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("whole")
+    start(ready)
+    qtbot.waitUntil(lambda: finished(ready), timeout=20_000)
+    cloud = ready.search.cloud
+    assert cloud is not None
+    ready.search.make_plots()
+    cloud.chosen.emit(7)
+    assert ready.inspector.isVisible()
+    assert ready.inspector.title.text() == "Fine-tune 7"
+    assert ready.search.log.currentIndex().data(TRIAL_ROLE) == 7
+    assert not ready.inspector.export_button.isVisible(), "its checkpoint is not on disk"
+    row = ready.search.log_model.row_of_trial(10)
+    assert row is not None
+    index = ready.search.log_model.index(row, 0)
+    ready.search.log.scrollTo(index)
+    centre = ready.search.log.visualRect(index).center()
+    qtbot.mouseClick(ready.search.log.viewport(), Qt.MouseButton.LeftButton, pos=centre)
+    assert ready.inspector.title.text() == "Fine-tune 10"
+    assert ready.inspector.export_button.isVisible()
+    ready.inspector.export_button.click()
+    assert ready.stage == "export"
+    assert ready.export.source is not None
+    assert ready.export.source.name == "trial-010.keras"
+
+
+def test_that_a_click_on_a_point_selects_its_trial(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("whole")
+    start(ready)
+    qtbot.waitUntil(lambda: finished(ready), timeout=20_000)
+    cloud = ready.search.cloud
+    assert cloud is not None
+    qtbot.wait(150)
+    place = cloud.position_of(6)
+    assert place is not None
+    with qtbot.waitSignal(cloud.chosen, timeout=2_000) as heard:
+        viewport = cloud.plot.viewport()
+        qtbot.mouseMove(viewport, place.toPoint())
+        qtbot.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=place.toPoint())
+    assert heard.args == [6]
+
+
+def test_that_a_zoom_by_hand_stays_until_fit(ready: MainWindow, qtbot: QtBot, part: Part) -> None:
+    part("obey")
+    start(ready)
+    qtbot.waitUntil(lambda: len(ready.session.state.trials) >= 10, timeout=20_000)
+    cloud = ready.search.cloud
+    assert cloud is not None
+    qtbot.wait(250)
+    view = cloud.plot.getViewBox()
+    view.setRange(xRange=(4.0, 5.0), yRange=(0.9, 0.95), padding=0)
+    view.sigRangeChangedManually.emit([True, True])
+    by_hand = view.viewRange()
+    ready.search.measure.setProperty("by_hand", False)
+    ready.session.record_changed.emit()
+    qtbot.wait(250)
+    assert view.viewRange() == by_hand
+    ready.search.fit_button.click()
+    assert view.viewRange() != by_hand
