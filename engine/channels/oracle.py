@@ -54,13 +54,14 @@ def reference(
 def shifted(plan: Plan, channels: Channels) -> Plan | None:
     """The plan with each group's kept units moved by one, where that is another plan.
 
-    The check of the check: it must fail the comparison. Groups with pinned units stay as they
-    are; None where nothing could be moved.
+    The check of the check: it must fail the comparison. Groups with pinned units, or whose units
+    hold a tensor open, stay as they are; None where nothing could be moved.
     """
     keep = {}
+    open_groups = {int(channels.unit_group[u]) for floor in channels.floors for u in floor}
     for group_id, kept in plan.keep.items():
         group = channels.group(group_id)
-        if group.pinned:
+        if group.pinned or channels.groups.index(group) in open_groups:
             continue
         moved = tuple(sorted((i + 1) % group.channels for i in kept))
         if moved != kept:
