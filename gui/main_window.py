@@ -98,7 +98,7 @@ class MainWindow(QMainWindow):
         self.export = ExportPanel(self.session)
         self.inspector = InspectorPanel()
         self.banner = Banner()
-        self._status = StatusBar()
+        self.status = StatusBar()
         self.stages = QStackedWidget()
         self.stages.setObjectName("stage")
         self._lay_out()
@@ -137,7 +137,7 @@ class MainWindow(QMainWindow):
         row.addLayout(middle, 1)
         row.addWidget(self.inspector)
         self.setCentralWidget(central)
-        self.setStatusBar(self._status)
+        self.setStatusBar(self.status)
 
     def _verbs(self) -> dict[str, Callable[[], object]]:
         session = self.session
@@ -371,7 +371,7 @@ class MainWindow(QMainWindow):
             left = units.time_left(max(self._work_seconds - gone, 0.0))
         elif session.searching:
             left = units.time_left(None)
-        self._status.show_fields(
+        self.status.show_fields(
             phase=self._phase_words(),
             time=left,
             trials=trials_words(state) if shown else "",

@@ -200,12 +200,12 @@ class Session(QObject):
         base = self.runs_base
         path = new_run_path(job.model, base)
         self.record = Record()
-        self._begin(Search(run=path, job=job, module=self._engine))
+        self.begin(Search(run=path, job=job, module=self._engine))
 
     def resume_run(self) -> None:
         """Go on with the run that is open and not at its end."""
         if self.run is not None and not self.searching:
-            self._begin(Search(run=self.run, job=None, module=self._engine))
+            self.begin(Search(run=self.run, job=None, module=self._engine))
 
     def open_run(self, path: Path) -> None:
         """Show an earlier run as its journal tells it; its model is read too where it is there."""
@@ -350,7 +350,8 @@ class Session(QObject):
 
     # the search under way
 
-    def _begin(self, search: Search) -> None:
+    def begin(self, search: Search) -> None:
+        """Run a search, new or gone on with, until its end."""
         self.run = search.run
         self.stopping = self.kill_offered = False
         thread = EngineThread(search, self)

@@ -1,4 +1,4 @@
-"""The window's tests: offscreen, settings of their own, Qt's warnings fail, nothing left running."""
+"""The window's tests: offscreen, own settings, Qt warnings fail, nothing left running."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_that_a_search_is_shown_from_start_to_end_card(
     assert any(line.startswith("Rejected") and "margin of error" in line for line in lines)
     assert lines[-1] == "Done: the floor is met."
     assert ready.setup.start_button.isEnabled()
-    assert "kept" in ready.statusBar().texts()["best"]
+    assert "kept" in ready.status.texts()["best"]
 
 
 def test_that_the_strip_shrinks_with_the_best_model(
@@ -125,7 +125,7 @@ def test_that_pause_resume_and_stop_reach_the_engine(
     search.pause_button.click()
     qtbot.waitUntil(lambda: ready.session.state.status == "paused", timeout=5_000)
     assert search.pause_button.text() == "Resume"
-    assert ready.statusBar().texts()["engine"] == "engine: paused"
+    assert ready.status.texts()["engine"] == "engine: paused"
     search.pause_button.click()
     qtbot.waitUntil(lambda: ready.session.state.status == "running", timeout=5_000)
     began = time.monotonic()
