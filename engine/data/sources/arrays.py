@@ -66,8 +66,12 @@ def read_npz(path: Path) -> RawSource:
         Where it is no such file, holds objects, or misses images or labels.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return _collect(_Npz(file, path), path, file_sha256(path))
+        with path.open("rb") as opened:
+            if not zipfile.is_zipfile(opened):
+                raise zipfile.BadZipFile("it is no zip archive, or is cut short")
+            opened.seek(0)
+            with np.load(opened, allow_pickle=False) as file:
+                return _collect(_Npz(file, path), path, file_sha256(path))
     except (zipfile.BadZipFile, EOFError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
             "data.format",
