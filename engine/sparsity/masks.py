@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.errors import TrialError
+from engine.modelfile.rebuild import keras_name
 from engine.sparsity import tfmot
 from engine.sparsity.settings import ReachedSparsity, SparsitySettings, WeightKey, plan_ramp
 from engine.training.compiled import Compiled
@@ -113,8 +114,7 @@ def _targeted(
     }
     found = {}
     for layer, weight in targets:
-        # A rebuilt model has "outer.inner" where the graph has "outer/inner"
-        kernel = kernels.get((layer.replace("/", "."), weight))
+        kernel = kernels.get((keras_name(layer), weight))
         if kernel is None:
             raise TrialError(
                 "sparsity.unknown_weight",

@@ -19,6 +19,7 @@ import tensorflow as tf
 from engine.errors import TrialError
 from engine.sparsity.masks import Masks
 from engine.sparsity.settings import ReachedSparsity, SparsitySettings, WeightKey
+from engine.training.compiled import Compiled
 from engine.training.control import Control, FreeRun
 from engine.training.protocols import Augment, BatchTransform, OnBatch, OnEpoch
 from engine.training.settings import (
@@ -120,20 +121,12 @@ def fine_tune(
             optimizer.learning_rate = learning_rate_at(step, steps, settings)
             if masks is not None:
                 masks.begin_step(step)
-            value = float(
-                step_function(
-                    tf.constant(images[chosen]),
-                    tf.constant(labels[chosen]),
-                    tf.constant(recorded[chosen]),
-                    tf.constant([settings.seed, step], tf.int32),
-                )
+            value = _run_step(
+                step_function,
+                (images[chosen], labels[chosen], recorded[chosen]),
+                seed=(settings.seed, step),
+                steps=steps,
             )
-            if not math.isfinite(value):
-                raise TrialError(
-                    "training.diverged",
-                    f"The loss stopped being a number at step {step} of {steps}: {value}.",
-                    "A smaller learning rate may help.",
-                )
             total += value
             if on_batch is not None:
                 on_batch(step, steps, value)
@@ -150,6 +143,32 @@ def fine_tune(
         seconds=time.monotonic() - began,
         sparsity=masks.finish() if masks is not None else {},
     )
+
+
+def _run_step(
+    step_function: Compiled,
+    batch: tuple[np.ndarray, np.ndarray, np.ndarray],
+    *,
+    seed: tuple[int, int],
+    steps: int,
+) -> float:
+    """One step; what can go wrong in it, as a trial's error. ``seed`` ends with the step."""
+    try:
+        arrays = [tf.constant(array) for array in batch]
+        value = float(step_function(*arrays, tf.constant(seed, tf.int32)))
+    except tf.errors.ResourceExhaustedError as error:
+        raise TrialError(
+            "training.memory",
+            f"The memory is too small for a training step on images of shape {batch[0].shape}.",
+            "A smaller batch size may help.",
+        ) from error
+    if not math.isfinite(value):
+        raise TrialError(
+            "training.diverged",
+            f"The loss stopped being a number at step {seed[-1]} of {steps}: {value}.",
+            "A smaller learning rate may help.",
+        )
+    return value
 
 
 def _recorded_outputs(

@@ -100,7 +100,8 @@ def reestimate_norms(
 
     Every layer sees inputs that are normalised by batch statistics, as in training. The moving
     variance becomes the variance over all batches together (mean of variances plus variance of
-    means), so it does not depend on the batch size where inputs do not.
+    means), so it does not depend on the batch size where inputs do not. Frozen norms are measured
+    too: a cut before them shifts what they see.
 
     Parameters
     ----------

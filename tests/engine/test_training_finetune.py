@@ -5,14 +5,17 @@ from __future__ import annotations
 import gc
 import weakref
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
 import psutil
 import pytest
+import tensorflow as tf
 
 from engine.errors import TrialError, UserError
 from engine.sparsity.settings import SparsitySettings
+from engine.training.compiled import Compiled
 from engine.training.control import Stopped
 from engine.training.evaluate import predict_outputs
 from engine.training.finetune import FineTuneResult, fine_tune
@@ -118,6 +121,15 @@ def test_that_a_loss_that_is_no_number_ends_the_trial() -> None:
     model.get_layer("first").kernel.assign(np.full((3, 3, 1, 6), np.inf, np.float32))
     with pytest.raises(TrialError, match="step 1 of 12: nan"):
         tune(model)
+
+
+def test_that_a_memory_too_small_ends_the_trial() -> None:
+    full = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    with (
+        mock.patch.object(Compiled, "__call__", side_effect=full),
+        pytest.raises(TrialError, match=r"shape \(16, 8, 8, 1\)"),
+    ):
+        tune(small_net())
 
 
 def test_that_nothing_is_traced_twice_and_short_data_are_one_batch() -> None:
