@@ -11,6 +11,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from engine import __version__, jsonio
@@ -32,9 +33,17 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the console script; exits with the code that the README lists."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or (words[0] not in COMMANDS and not words[0].startswith("-")):
-        sys.exit(open_window(words))
-    sys.exit(run(words))
+    sys.exit(open_window(words) if names_model(words) else run(words))
+
+
+def names_model(words: Sequence[str]) -> bool:
+    """Whether the words ask for the window: none at all, or a model instead of a command."""
+    if not words:
+        return True
+    first = words[0]
+    if first in COMMANDS or first.startswith("-"):
+        return False
+    return Path(first).exists() or bool(Path(first).suffix)
 
 
 def open_window(words: list[str]) -> int:

@@ -260,6 +260,14 @@ class ReportMeasured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LatenciesMeasured:
+    """Baseline and final model as float32 TFLite files, timed in turn in one process."""
+
+    baseline: Latency
+    final: Latency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Paused:
     """The engine holds, within a batch of being asked."""
 
@@ -297,7 +305,7 @@ class RunEnded:
 Event: TypeAlias = (
     RunStarted | PhaseStarted | ModelOpened | DataOpened | BaselineMeasured | SensitivityMeasured
     | WorkEstimated | TrialStarted | BatchDone | EpochDone | TrialDone | ControlMeasured
-    | ReportMeasured | Paused | Resumed | Warned | Exported | RunEnded
+    | ReportMeasured | LatenciesMeasured | Paused | Resumed | Warned | Exported | RunEnded
 )  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {
@@ -305,7 +313,7 @@ _KINDS: dict[str, type[Any]] = {
     for kind in (
         RunStarted, PhaseStarted, ModelOpened, DataOpened, BaselineMeasured, SensitivityMeasured,
         WorkEstimated, TrialStarted, BatchDone, EpochDone, TrialDone,
-        ControlMeasured, ReportMeasured, Paused, Resumed, Warned,
+        ControlMeasured, ReportMeasured, LatenciesMeasured, Paused, Resumed, Warned,
         Exported, RunEnded,
     )
 }  # fmt: skip

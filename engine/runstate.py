@@ -50,6 +50,7 @@ class RunState:
     warnings: tuple[ev.Warned, ...] = ()
     controls: tuple[ev.ControlMeasured, ...] = ()
     report: ev.ReportMeasured | None = None
+    latencies: ev.LatenciesMeasured | None = None
     exports: tuple[ev.Exported, ...] = ()
     error: ErrorInfo | None = None
     ended: ev.RunEnded | None = None
@@ -123,6 +124,8 @@ def fold(state: RunState, event: ev.Event) -> RunState:
             return replace(state, controls=(*state.controls, event))
         case ev.ReportMeasured():
             return replace(state, report=event)
+        case ev.LatenciesMeasured():
+            return replace(state, latencies=event)
         case ev.Paused():
             return replace(state, status="paused") if state.live else state
         case ev.Resumed():

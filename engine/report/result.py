@@ -80,14 +80,14 @@ def _drop(report: ev.ReportMeasured | None) -> dict[str, Any] | None:
     }
 
 
-def _figures(sizes: ev.Sizes | None) -> dict[str, Any]:
+def _figures(sizes: ev.Sizes | None, latency: ev.Latency | None = None) -> dict[str, Any]:
     names = ("keras", "tflite", "tflite_gzip", "tflite_int8", "tflite_int8_gzip")
     return {
         "params": None if sizes is None else sizes.params,
         "nonzero": None if sizes is None else sizes.nonzero,
         "macs": None if sizes is None else sizes.macs,
         "bytes": {n: None if sizes is None else getattr(sizes, f"{n}_bytes") for n in names},
-        "latency_ms": None if sizes is None else jsonio.to_plain(sizes.latency_ms),
+        "latency_ms": jsonio.to_plain(latency),
     }
 
 
@@ -97,7 +97,10 @@ def _baseline(state: RunState) -> dict[str, Any]:
         "search": None if base is None else base.value,
         "report": None if report is None else report.baseline,
         "interval": None if report is None else list(report.baseline_interval),
-        **_figures(None if base is None else base.sizes),
+        **_figures(
+            None if base is None else base.sizes,
+            None if state.latencies is None else state.latencies.baseline,
+        ),
     }
 
 
@@ -110,7 +113,7 @@ def _final(state: RunState, best: ev.TrialDone | None) -> dict[str, Any]:
         "search": search,
         "report": None if report is None else report.final,
         "interval": None if report is None else list(report.final_interval),
-        **_figures(sizes),
+        **_figures(sizes, None if state.latencies is None else state.latencies.final),
     }
 
 

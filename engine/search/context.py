@@ -39,6 +39,9 @@ DEFAULT_STEPS = 1500
 """A fine-tune's steps, about: epochs follow from the number of training images."""
 
 MAX_EPOCHS = 10
+NORM_BATCHES = 30
+"""Batches of training images that norms are re-estimated on (EagleEye, ECCV 2020)."""
+
 DISTILL = 0.5
 """Share of the loss that compares with the dense model (self-distillation, GAP 2018)."""
 

@@ -7,28 +7,30 @@ leaves behind.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from engine import events as ev
 from engine import jsonio
 from engine.control import EngineControl
-from engine.data import Part
+from engine.errors import SecateurError
 from engine.export.exporter import export_model
 from engine.modelfile.rebuild import build
 from engine.runs import EXPORTS, MODEL, RunFolder
 from engine.search.context import Context, Emit
+from engine.search.controls import (
+    dense_fine_tuned,
+    measure_control,
+    measure_int8,
+    outputs_of_model,
+)
 from engine.search.measure import read_verdict
+from engine.search.models import Candidate
 from engine.search.samples import write_export_samples
 from engine.search.sizes import SizeMeter
-from engine.search.trials import NORM_BATCHES, TrialRunner
+from engine.search.trials import TrialRunner
 from engine.search.verdict import Target
-from engine.training.evaluate import predict_outputs
-from engine.training.finetune import fine_tune
-from engine.training.norms import reestimate_norms
 
 LEVEL = 0.95
 SUFFIXES = {"tflite": ".tflite", "keras": ".keras", "h5": ".h5", "savedmodel": "_savedmodel"}
@@ -60,16 +62,22 @@ def finish(
         )
         dense = build(context.candidate.graph, context.candidate.weights)
         folder.save_whole(MODEL, lambda path: dense.save(path, include_optimizer=False))
-    control_model = None
+    tuned = None
     if best is not None and context.job.controls:
         emit(ev.PhaseStarted(phase="controls"))
-        control_model = _dense_fine_tuned(context, runner.arm(best.trial).epochs, control)
+        epochs = max(1, runner.arm(best.trial).epochs)
+        tuned = (dense_fine_tuned(context, epochs, control), epochs)
     emit(ev.PhaseStarted(phase="report"))
-    report = _read_report(context, target, runner, best, control_model, emit, control)
+    report = _read_report(context, target, runner, best, emit, control)
+    if tuned is not None:
+        outputs = outputs_of_model(context, tuned[0], control)
+        emit(measure_control("dense_fine_tuned", context, outputs, epochs=tuned[1]))
+        emit(measure_int8("dense_int8", context, context.candidate, meter))
+    emit(_latencies(context, runner, best, meter))
     control.checkpoint()
     emit(ev.PhaseStarted(phase="export"))
     for to in context.job.export:
-        _export(context, to, folder, emit, meter)
+        _export(context, to, folder, emit)
     return "met" if report.met else "not_met"
 
 
@@ -87,56 +95,24 @@ def baseline_below(context: Context, target: Target, folder: RunFolder, emit: Em
     return "not_met"
 
 
-def _dense_fine_tuned(
-    context: Context, epochs: int, control: EngineControl
-) -> tuple[keras.Model, int]:
-    """The dense model after as many epochs of the same fine-tune as the result had."""
-    model = build(context.candidate.graph, context.candidate.weights)
-    train = context.data.train
-    fine_tune(
-        model, train.images, train.labels, preprocess=context.transform, loss=context.loss,
-        settings=replace(context.settings, epochs=max(1, epochs)), teacher=context.teacher,
-        control=control,
-    )  # fmt: skip
-    reestimate_norms(
-        model, train.images, preprocess=context.transform, batches=NORM_BATCHES,
-        seed=context.job.seed, control=control,
-    )  # fmt: skip
-    return model, epochs
-
-
 def _read_report(
     context: Context,
     target: Target,
     runner: TrialRunner,
     best: ev.TrialDone | None,
-    control_model: tuple[keras.Model, int] | None,
     emit: Emit,
     control: EngineControl,
 ) -> ev.ReportMeasured:
     part, measure = context.data.report, context.measure
 
-    def rows(model: keras.Model, split: Part) -> np.ndarray:
-        outputs = predict_outputs(
-            model, split.images, preprocess=context.transform, control=control
-        )
-        return measure.rows(outputs, split.labels)
+    def rows(candidate: Candidate) -> np.ndarray:
+        model = build(candidate.graph, candidate.weights)
+        return measure.rows(outputs_of_model(context, model, control)(part), part.labels)
 
-    dense = rows(build(context.candidate.graph, context.candidate.weights), part)
+    dense = rows(context.candidate)
     final = dense
     if best is not None:
-        arm = runner.arm(best.trial).candidate
-        final = rows(build(arm.graph, arm.weights), part)
-    if control_model is not None:
-        model, epochs = control_model
-        emit(
-            ev.ControlMeasured(
-                name="dense_fine_tuned",
-                search=measure.value(rows(model, context.data.search)),
-                report=measure.value(rows(model, part)),
-                epochs=epochs,
-            )
-        )
+        final = rows(runner.arm(best.trial).candidate)
     drop = measure.drop(dense, final, LEVEL)
     reading = read_verdict(measure, target, dense, final, level=LEVEL)
     event = ev.ReportMeasured(
@@ -159,7 +135,19 @@ def _read_report(
     return event
 
 
-def _export(context: Context, to: str, folder: RunFolder, emit: Emit, meter: SizeMeter) -> None:
+def _latencies(
+    context: Context, runner: TrialRunner, best: ev.TrialDone | None, meter: SizeMeter
+) -> ev.Event:
+    """Time the model before and after side by side, as float32 TFLite files."""
+    after = context.candidate if best is None else runner.arm(best.trial).candidate
+    try:
+        baseline, final = meter.latencies([context.candidate, after])
+    except SecateurError as error:
+        return ev.Warned(code="latency", message=f"Latency was not measured: {error}")
+    return ev.LatenciesMeasured(baseline=baseline, final=final)
+
+
+def _export(context: Context, to: str, folder: RunFolder, emit: Emit) -> None:
     quantize = context.job.quantize if to == "tflite" else "none"
     name = Path(context.job.model).stem + SUFFIXES[to]
     out = folder.path / EXPORTS / name

@@ -12,13 +12,17 @@ CHECK_SAMPLES = 512
 CALIBRATION_SAMPLES = 256
 
 
+def calibration_samples(data: LoadedData, preprocess: Preprocess) -> np.ndarray:
+    """Training images ready for the model, float32 [at most 256, ...], evenly spread."""
+    return preprocess.apply_numpy(data.train.sample(CALIBRATION_SAMPLES).images)
+
+
 def write_export_samples(data: LoadedData, preprocess: Preprocess, out: Path) -> None:
     """Write ``x``, ``y`` (search split) and ``calibration`` (training images), float32, as .npz."""
-    check = data.search
-    chosen = np.random.default_rng(0).permutation(len(data.train))[:CALIBRATION_SAMPLES]
+    check = data.search.sample(CHECK_SAMPLES)
     np.savez(
         out,
-        x=preprocess.apply_numpy(check.images[:CHECK_SAMPLES]),
-        y=check.labels[:CHECK_SAMPLES],
-        calibration=preprocess.apply_numpy(data.train.images[np.sort(chosen)]),
+        x=preprocess.apply_numpy(check.images),
+        y=check.labels,
+        calibration=calibration_samples(data, preprocess),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from engine import events as ev
 from engine.control import EngineControl
@@ -16,6 +18,7 @@ from engine.search.asking import Asking, Limits
 from engine.search.context import (
     Context,
     Emit,
+    Opened,
     complete,
     data_opened,
     model_opened,
@@ -127,7 +130,7 @@ def _baseline(
         tolerance=job.goal.tolerance, given=given, sign=opened.measure.sign,
     )  # fmt: skip
     context = complete(job, opened, rows, control)
-    sizes = meter.measure(context.candidate)
+    sizes = replace(meter.measure(context.candidate), keras_bytes=_keras_bytes(opened))
     emit(
         ev.BaselineMeasured(
             metric=opened.measure.name, higher_is_better=opened.measure.higher_is_better,
@@ -138,6 +141,14 @@ def _baseline(
         )
     )  # fmt: skip
     return target, context
+
+
+def _keras_bytes(opened: Opened) -> int:
+    """Size of the model as a ``.keras`` file without optimiser."""
+    with tempfile.TemporaryDirectory(prefix="secateur-") as scratch:
+        path = Path(scratch) / "model.keras"
+        opened.model.save(path, include_optimizer=False)
+        return path.stat().st_size
 
 
 def _strategy(context: Context, budget: Budgeted) -> Asking:

@@ -20,11 +20,11 @@ from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build, weights_of
 from engine.runs import RunFolder
 from engine.search.asking import Ask, Told
-from engine.search.context import Context
+from engine.search.context import NORM_BATCHES, Context
 from engine.search.describe import counts, layer_states
 from engine.search.models import Candidate, cut_to, reached_keep
 from engine.search.sizes import SizeMeter
-from engine.search.verdict import Judgement, Target, judge
+from engine.search.verdict import Target, judge
 from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity
 from engine.sparsity.settings import SparsitySettings
 from engine.training.evaluate import predict_outputs
@@ -34,9 +34,6 @@ from engine.training.settings import FineTuneSettings
 
 PROBE_SAMPLES = 2000
 """Search samples that a probe is evaluated on, at most."""
-
-NORM_BATCHES = 30
-"""Batches of training images that norms are re-estimated on (EagleEye, ECCV 2020)."""
 
 Emit = Callable[[ev.Event], None]
 
@@ -203,6 +200,7 @@ class TrialRunner:
         checkpoint = None
         if accepted or prepared:
             checkpoint = self._keep(trial, model, best=best)
+            sizes = replace(sizes, keras_bytes=(self._folder.path / checkpoint).stat().st_size)
             self._arms[trial] = Arm(candidate=trained, epochs=parent.epochs + epochs)
         if best:
             self._best = sizes.objective
@@ -329,6 +327,3 @@ def _less(a: float | None, b: float | None) -> bool:
     if a is None:
         return False
     return b is None or a < b
-
-
-__all__ = ["Arm", "Clock", "Judgement", "TrialRunner", "told_of"]

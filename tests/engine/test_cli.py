@@ -55,6 +55,14 @@ def test_that_wrong_usage_is_one_sentence_and_exit_code_2(
     assert captured.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "window"),
+    [([], True), (["net.keras"], True), (["inspect"], False), (["prnue"], False), (["-h"], False)],
+)
+def test_that_a_mistyped_command_does_not_open_the_window(words: list[str], window: bool) -> None:
+    assert cli.names_model(words) == window
+
+
 def test_that_a_duration_has_units() -> None:
     assert [cli.seconds(t) for t in ("90", "90s", "50m", "1.5h")] == [90, 90, 3000, 5400]
 
