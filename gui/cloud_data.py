@@ -32,7 +32,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
-    """All points with the lines; ``low``/``high`` and ``left``/``right`` are the range to show."""
+    """All points with the lines; ``low``/``high`` and ``left``/``right`` are the range to show.
+
+    ``unmeasured`` counts trials with a value whose size was not measured in this measure.
+    """
 
     points: tuple[Point, ...]
     target: float | None
@@ -43,7 +46,7 @@ class Cloud:
     right: float
     low: float
     high: float
-    below: int
+    unmeasured: int
 
 
 def x_of(sizes: Sizes | None, measure: Measure) -> float | None:
@@ -129,10 +132,12 @@ def cloud(state: RunState, measure: Measure) -> Cloud:
         measure=measure,
         metric=None if base is None else base.metric,
         left=min(xs, default=1.0) / room,
-        right=max(xs, default=10.0) * 2.4,
+        right=max(xs, default=10.0) * max(room, 2.4),
         low=low,
         high=high,
-        below=sum(p.y < low for p in points),
+        unmeasured=sum(
+            t.value is not None and x_of(t.sizes, measure) is None for t in state.trials
+        ),
     )
 
 

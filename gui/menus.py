@@ -50,13 +50,16 @@ class Menus:
         search.addSeparator()
         self._add(search, "export", "&Export \u2026", "Ctrl+E")
         view = bar.addMenu("&View")
-        for name, text in (
-            ("stage_setup", "Set &up"),
-            ("stage_search", "&Search"),
-            ("stage_layers", "&Layers"),
-            ("stage_export", "&Export"),
+        for number, (name, text) in enumerate(
+            (
+                ("stage_setup", "Set &up"),
+                ("stage_search", "&Search"),
+                ("stage_layers", "&Layers"),
+                ("stage_export", "&Export"),
+            ),
+            start=1,
         ):
-            self._add(view, name, text)
+            self._add(view, name, text, f"Alt+{number}")
         view.addSeparator()
         self._add(view, "fit", "&Fit the cloud", "Ctrl+0")
         self._add(view, "copy_csv", "&Copy the layer table as CSV", "Ctrl+Shift+C")

@@ -148,7 +148,7 @@ def verdict(event: ev.TrialDone, metric: str | None) -> str:
             f"Rejected: {what} gives {value}, above the floor of {floor} by less than the"
             f" margin of error ({guard})."
         ),
-        "probe_only": f"{what} gives {value} without training; a probe is never accepted.",
+        "probe_only": f"Probe: {what}, untrained, gives {value}.",
         "failed": f"Failed: {numbers.get('message') or 'no reason was given'}",
         "stopped": f"Stopped before a verdict: {what}.",
     }

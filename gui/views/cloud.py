@@ -142,7 +142,10 @@ class CloudPlot(QWidget):
             x = math.log10(best.x)
             self._best_text.setPos(x, best.y)
         below = sum(p.y < low for p in found.points)
-        self._note.setText(f"{units.plural(below, 'point')} below this view" if below else "")
+        notes = [f"{units.plural(below, 'point')} below this view"] if below else []
+        if found.unmeasured:
+            notes.append(f"{units.plural(found.unmeasured, 'probe')} without a measured size")
+        self._note.setText(", ".join(notes))
         self._note.setPos(left + 0.01 * (right - left), low)
 
     def _on_clicked(self, _item: object, spots: Any, *_: object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QUrl, Signal
+from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -31,7 +31,7 @@ from gui.commands import ExportKind, ExportRequest, export_command, run_json
 from gui.session import Session
 from gui.tasks import Task
 from gui.theme import GRID, set_role
-from gui.widgets.basics import Card, Facts, Page, button, label
+from gui.widgets.basics import Card, Facts, Page, button, clear, label
 
 FORMATS: tuple[tuple[ExportKind, str, str, str], ...] = (
     ("tflite", "TensorFlow Lite", ".tflite", "One file for phones and small boards, run by LiteRT"),
@@ -55,6 +55,8 @@ class ExportPanel(QScrollArea):
         self._task: Task | None = None
         self._chosen_source: Path | None = None
         self._place_by_hand = False
+        self._shown_run: Path | None = None
+        self._shown_exports = 0
         self.setWidgetResizable(True)
         page = Page()
         self.setWidget(page)
@@ -127,6 +129,7 @@ class ExportPanel(QScrollArea):
         row.addStretch(1)
         card.body.addLayout(row)
         self.format.currentIndexChanged.connect(self._on_format)
+        self.quantize.currentIndexChanged.connect(self.refresh)
         self.place.textEdited.connect(self._on_place)
         return card
 
@@ -174,6 +177,7 @@ class ExportPanel(QScrollArea):
     def refresh(self) -> None:
         """Show the session's model and what can be done."""
         source = self.source
+        self._show_exports_of_run()
         self.form.setVisible(source is not None)
         self.set_up_button.setVisible(source is None)
         if source is None:
@@ -253,6 +257,17 @@ class ExportPanel(QScrollArea):
             task.deleteLater()
         self.refresh()
 
+    def _show_exports_of_run(self) -> None:
+        """Show what the run itself exported; cards of another run go."""
+        run, exports = self._session.run, self._session.state.exports
+        if run != self._shown_run:
+            clear(self._results)
+            self._shown_run, self._shown_exports = run, 0
+        for exported in exports[self._shown_exports :]:
+            place = exported.path if run is None else str(run / exported.path)
+            self.add_result({**exported.result, "path": place}, Path(place).suffix[1:])
+        self._shown_exports = len(exports)
+
     def add_result(self, answer: dict[str, Any], to: str) -> None:
         """Show an export that was checked, newest first."""
         card = Card()
@@ -260,7 +275,8 @@ class ExportPanel(QScrollArea):
         row = QHBoxLayout()
         path = Path(str(answer.get("path") or ""))
         row.addWidget(label(path.name, "heading", select=True))
-        row.addWidget(label("saved and checked", "chip-good"))
+        chip = label("saved and checked", "chip-good")
+        row.addWidget(chip, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
         row.addWidget(
             button(

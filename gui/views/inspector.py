@@ -146,7 +146,7 @@ def trial_pairs(trial: TrialDone, state: RunState) -> tuple[tuple[str, str], ...
         before = None if base is None else base.sizes.nonzero
         ratio = units.times(before, sizes.nonzero)
         pairs += [
-            ("Non-zero", units.count(sizes.nonzero) + (f" ({ratio} fewer)" if ratio else "")),
+            ("Non-zero", units.count(sizes.nonzero) + (f" ({ratio})" if ratio else "")),
             ("Parameters", units.count(sizes.params)),
             ("MACs", units.short_count(sizes.macs)),
             ("TFLite", units.size(sizes.tflite_bytes)),

@@ -110,7 +110,7 @@ class LayersPanel(QStackedWidget):
         header.setSectionsMovable(True)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for column, width in enumerate((168, 148, 60, 112, 96, 92, 76, 70)):
+        for column, width in enumerate((164, 148, 60, 108, 92, 104, 76, 70)):
             table.setColumnWidth(column, width)
         return table
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pyqtgraph as pg
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedLayout, QWidget
 
 from engine.runstate import Running
 from gui.theme import colours, theme
 from gui.views.plots import Plot, UnitAxis, line_pen
+from gui.widgets.basics import label
 
 SMOOTHING = 0.9
 """Weight of the past in the moving mean."""
@@ -34,9 +36,13 @@ class LossPlot(QWidget):
             UnitAxis("left", lambda v: f"{v:.3g}"),
         )
         self.plot.setMouseEnabled(x=True, y=False)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.plot)
+        self._pages = QStackedLayout(self)
+        self._pages.setContentsMargins(0, 0, 0, 0)
+        words = label("Drawn while a fine-tune runs; a run's record does not keep it.", "small")
+        words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        words.setWordWrap(True)
+        self._pages.addWidget(words)
+        self._pages.addWidget(self.plot)
         self._raw = pg.PlotDataItem()
         self._mean = pg.PlotDataItem()
         self.plot.addItem(self._raw)
@@ -52,6 +58,7 @@ class LossPlot(QWidget):
         if self._losses and running.losses[0][0] < self._losses[0][0]:
             self.plot.follow()
         self._losses = running.losses
+        self._pages.setCurrentIndex(1)
         steps = [float(step) for step, _ in self._losses]
         values = [value for _, value in self._losses]
         mean = smoothed(values)
@@ -65,6 +72,7 @@ class LossPlot(QWidget):
     def empty(self) -> None:
         """Forget the curve."""
         self._losses = ()
+        self._pages.setCurrentIndex(0)
         self._raw.setData([], [])
         self._mean.setData([], [])
 

@@ -6,6 +6,7 @@ The plots come after the window's first paint.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, QSize, Qt, QTimer, Signal
@@ -55,6 +56,7 @@ class SearchPanel(QStackedWidget):
         self._dirty = True
         self._selected: int | None = None
         self._follow_log = True
+        self._loss_of: Path | None = None
         self.cloud: CloudPlot | None = None
         self.loss: LossPlot | None = None
         self._timer = QTimer(self)
@@ -265,6 +267,10 @@ class SearchPanel(QStackedWidget):
         self.strip_words.setText(strip_words(state))
         if self.cloud is not None and self.loss is not None:
             self.cloud.show_state(state, self._measure(), self._selected)
+            if self._session.run != self._loss_of:
+                self._loss_of = self._session.run
+                self.loss.empty()
+                self.loss_title.setText("Loss by batch")
             self.loss.show_running(state.running)
 
     def _layers_of_file(self) -> tuple[LayerState, ...]:

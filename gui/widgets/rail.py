@@ -36,7 +36,6 @@ class Rail(QWidget):
             made.setMinimumHeight(8 * GRID)
             made.setAccessibleName(text)
             made.setToolTip(f"{text} (Alt+{number})")
-            made.setShortcut(f"Alt+{number}")
             made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             made.clicked.connect(lambda _checked=False, k=key: self.chosen.emit(k))
             self._group.addButton(made)

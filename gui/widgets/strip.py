@@ -150,7 +150,7 @@ class LayerStrip(QWidget):
         bar = QRectF(slot)
         bar.setWidth(max(slot.width() * share, SMALLEST_BAR))
         painter.setPen(Qt.PenStyle.NoPen)
-        full = c.accent if layer.prunable else c.probe
+        full = c.accent if layer.prunable else c.control
         painter.setBrush(blend(full, c.empty, zeros * 0.92))
         painter.drawRoundedRect(bar.adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)
         if not layer.prunable:
