@@ -24,6 +24,7 @@ from engine.export.source import (
     run_model,
     samples_for,
 )
+from engine.export.sparse import keep_where_it_helps
 from engine.export.tflite import convert_frozen, frozen_function
 from engine.export.unsafe import refuse_unsafe
 
@@ -101,7 +102,7 @@ def _tflite(
     dense = bytes_of(False)
     if not request.sparse:
         return dense, False, ""
-    encoded = bytes_of(True)
+    encoded = keep_where_it_helps(bytes_of(True))
     if len(encoded) < len(dense):
         return encoded, True, ""
     return (

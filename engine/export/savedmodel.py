@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from engine.export.samples import InputSpec
-from engine.export.source import flat_outputs
+from engine.export.source import flat_outputs, plain_options
 
 
 def write_saved_model(model: keras.Model, inputs: Sequence[InputSpec], out: Path) -> None:
@@ -41,5 +41,8 @@ def write_saved_model(model: keras.Model, inputs: Sequence[InputSpec], out: Path
     module.kept = [variable.value for variable in model.variables]
     module.serve = tf.function(serve, input_signature=specs, autograph=False)
     tf.saved_model.save(
-        module, str(out), signatures={"serving_default": module.serve.get_concrete_function()}
+        module,
+        str(out),
+        signatures={"serving_default": module.serve.get_concrete_function()},
+        options=plain_options(),
     )

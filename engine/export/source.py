@@ -19,6 +19,7 @@ import tensorflow as tf
 from engine.errors import UserError
 from engine.export.parts import read_parts
 from engine.export.samples import InputSpec, Samples, fit_samples, live_samples, read_samples
+from engine.modelfile import open_model, rebuild
 
 BATCH = 64
 
@@ -40,15 +41,17 @@ def limit_threads(threads: int = 2) -> None:
         return
 
 
+def plain_options() -> Any:
+    """How SavedModels are written: without the gradients of custom operations (swish has one),
+    which a frozen function cannot carry and inference does not need."""
+    return tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+
+
 def open_source(path: Path) -> keras.Model:
     """Rebuild a model from a Keras file or from a folder of :mod:`engine.export.parts`.
 
     No code of the file runs, and Keras itself never opens it.
     """
-    try:
-        from engine.modelfile import open_model, rebuild
-    except ImportError:
-        return keras.saving.load_model(path, compile=False)
     if path.is_dir():
         graph, weights = read_parts(path)
         return rebuild.build(graph, weights)

@@ -20,7 +20,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from engine.errors import EngineFailure, UserError
 from engine.export.samples import InputSpec
-from engine.export.source import flat_outputs
+from engine.export.source import flat_outputs, plain_options
 from engine.export.unsafe import refuse_unsafe
 
 CALIBRATION_SAMPLES = 200
@@ -68,7 +68,7 @@ def convert_frozen(
     """
     refuse_unsafe(quantize=quantize, sparse=sparse, calibrated=calibration is not None)
     with tempfile.TemporaryDirectory(prefix="secateur-") as folder:
-        tf.saved_model.save(tf.Module(), folder, signatures=frozen)
+        tf.saved_model.save(tf.Module(), folder, signatures=frozen, options=plain_options())
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         _set_options(converter, quantize, sparse, inputs, calibration)
         try:
@@ -117,10 +117,9 @@ def _spread(array: np.ndarray) -> np.ndarray:
 
 def _explain(text: str, quantize: str) -> UserError | EngineFailure:
     """The converter's pages of text as one sentence."""
-    named: list[str] = []
-    for kind in ("Flex", "Custom"):
-        for match in re.finditer(rf"^{kind} ops: (.+)$", text, re.MULTILINE):
-            named += [n.strip() for n in match.group(1).split(",")]
+    named = re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", text)
+    for line in re.findall(r"^(?:Flex|Custom|TF Select) ops: (.+)$", text, re.MULTILINE):
+        named += [name.strip() for name in line.split(",")]
     if named:
         listed = ", ".join(sorted(set(named)))
         return UserError(
