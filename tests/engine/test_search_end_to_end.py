@@ -6,17 +6,20 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from engine import api
 from engine.childproc import child_environment, python_command
 from engine.data.sample import sample_model_path
 from engine.errors import EngineFailure
-from engine.events import Event, RunEnded, TrialDone
+from engine.events import BatchDone, Event, Paused, Resumed, RunEnded, TrialDone
 from engine.inspection import inspect_model
 from engine.job import Budget, DataSpec, Goal, Job
 from engine.report.result import result_of
@@ -116,6 +119,65 @@ def test_that_a_killed_engine_is_told_and_its_run_goes_on(
 def _decisions(result: dict[str, Any]) -> list[tuple[Any, ...]]:
     keys = ("id", "kind", "step", "accepted", "nonzero", "value")
     return [tuple(trial[k] for k in keys) for trial in result["trials"]]
+
+
+def test_that_a_pause_holds_within_a_batch_and_a_stop_keeps_the_best(tmp_path: Path) -> None:
+    engine: list[EngineProcess] = []
+    seen: list[tuple[float, Event]] = []
+
+    def watch(event: Event, state: RunState) -> None:
+        seen.append((time.monotonic(), event))
+        if isinstance(event, BatchDone) and event.step == 3 and event.trial == _first(seen):
+            engine[0].send("pause")
+        if isinstance(event, Paused):
+            threading.Timer(1.5, engine[0].send, ["resume"]).start()
+        if isinstance(event, TrialDone) and event.accepted:
+            engine[0].send("stop")
+
+    result = api.prune(job(), tmp_path / "run", on_event=watch, on_start=engine.append)
+    kinds = [type(event) for _, event in seen]
+    paused, resumed = kinds.index(Paused), kinds.index(Resumed)
+    assert seen[resumed][0] - seen[paused][0] >= 1.0
+    assert BatchDone not in kinds[paused:resumed]
+    assert result["status"] == "stopped"
+    assert result["final"]["params"] < result["baseline"]["params"]
+    assert (tmp_path / "run" / "model.keras").is_file()
+
+
+def _first(seen: list[tuple[float, Event]]) -> int:
+    return next(event.trial for _, event in seen if isinstance(event, BatchDone))
+
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from engine.supervise import EngineProcess
+process = EngineProcess(Path(sys.argv[1]))
+process.start()
+print(process.pid, flush=True)
+next(process.events())
+print("begun", flush=True)
+time.sleep(600)
+"""
+
+
+def test_that_the_engine_dies_with_its_parent(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run", job())
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", STARTER, str(folder.path)],
+        stdout=subprocess.PIPE, text=True, env=child_environment(),
+    ) as parent:  # fmt: skip
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert parent.stdout.readline() == "begun\n"
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(pid) and time.monotonic() < deadline:
+        if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            break
+        time.sleep(0.1)
+    else:
+        assert not psutil.pid_exists(pid)
 
 
 def test_that_ctrl_c_keeps_the_best_and_exits_with_4(tmp_path: Path) -> None:
