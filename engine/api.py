@@ -160,8 +160,21 @@ def resume(
     on_event: Callable[[Event, RunState], None] | None = None,
     on_start: Callable[[EngineProcess], None] | None = None,
 ) -> dict[str, Any]:
-    """Go on with a run that was stopped or died; as :func:`prune`."""
-    return follow(runs.RunFolder.open(Path(run)), on_event=on_event, on_start=on_start)
+    """Go on with a run that was stopped or died; as :func:`prune`. A finished one is not run again.
+
+    Raises
+    ------
+    UserError
+        Where there is no such run, or another process works on it.
+    EngineFailure
+        As :func:`prune`.
+    """
+    folder = runs.RunFolder.open(Path(run))
+    if folder.state().status in ("met", "not_met"):
+        result = folder.result()
+        if result is not None:
+            return {"run": str(folder.path), **result}
+    return follow(folder, on_event=on_event, on_start=on_start)
 
 
 def follow(

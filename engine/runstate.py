@@ -50,6 +50,7 @@ class RunState:
     warnings: tuple[ev.Warned, ...] = ()
     controls: tuple[ev.ControlMeasured, ...] = ()
     report: ev.ReportMeasured | None = None
+    report_reads: int = 0
     latencies: ev.LatenciesMeasured | None = None
     exports: tuple[ev.Exported, ...] = ()
     error: ErrorInfo | None = None
@@ -123,7 +124,7 @@ def fold(state: RunState, event: ev.Event) -> RunState:
         case ev.ControlMeasured():
             return replace(state, controls=(*state.controls, event))
         case ev.ReportMeasured():
-            return replace(state, report=event)
+            return replace(state, report=event, report_reads=state.report_reads + 1)
         case ev.LatenciesMeasured():
             return replace(state, latencies=event)
         case ev.Paused():

@@ -24,7 +24,7 @@ def result_of(state: RunState) -> dict[str, Any]:
         "status": _status(state),
         "confirmed": None if report is None else report.confirmed,
         "samples_needed": None if report is None else report.samples_needed,
-        "report_reads": 0 if report is None else 1,
+        "report_reads": state.report_reads,
         "metric": None if base is None else base.metric,
         "target": None if base is None else base.target,
         "target_from": None if base is None else base.target_from,

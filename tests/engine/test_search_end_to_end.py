@@ -89,6 +89,14 @@ def test_that_the_journal_alone_gives_the_result(finished: tuple[Path, dict[str,
     assert json.loads(json.dumps(result_of(folder.state()))) == folder.result()
 
 
+def test_that_a_finished_run_is_not_run_again(finished: tuple[Path, dict[str, Any]]) -> None:
+    run, result = finished
+    before = (run / "journal.jsonl").read_bytes()
+    assert api.resume(run) == result
+    assert (run / "journal.jsonl").read_bytes() == before
+    assert result["report_reads"] == 1
+
+
 def test_that_the_user_s_model_is_not_touched(finished: tuple[Path, dict[str, Any]]) -> None:
     _, result = finished
     from engine.modelfile.reader import read_model
