@@ -19,6 +19,8 @@ from engine.modelfile.graph import LayerGraph, Weights
 REL_DIFF_LIMIT = 1e-4
 """Largest difference over the output's standard deviation that counts as equal."""
 
+_LAST = ("Softmax", "Activation", "ReLU", "Sigmoid", "LogSoftmax", "Relu", "Tanh")
+
 
 def reference(
     graph: LayerGraph,
@@ -54,19 +56,19 @@ def reference(
 def shifted(plan: Plan, channels: Channels) -> Plan | None:
     """The plan with each group's kept units moved by one, where that is another plan.
 
-    The check of the check: it must fail the comparison. Groups with pinned units, or whose units
-    hold a tensor open, stay as they are; None where nothing could be moved.
+    The check of the check: it must fail the comparison. Groups with pinned units, or whose move
+    would empty a tensor, stay as they are; None where nothing could be moved.
     """
-    keep = {}
-    open_groups = {int(channels.unit_group[u]) for floor in channels.floors for u in floor}
+    keep = dict(plan.keep)
     for group_id, kept in plan.keep.items():
         group = channels.group(group_id)
-        if group.pinned or channels.groups.index(group) in open_groups:
+        if group.pinned:
             continue
-        moved = tuple(sorted((i + 1) % group.channels for i in kept))
-        if moved != kept:
-            keep[group_id] = moved
-    return replace(plan, keep={**plan.keep, **keep}) if keep else None
+        keep[group_id] = tuple(sorted((i + 1) % group.channels for i in kept))
+        mask = channels.keep_mask(keep)
+        if not all(mask[floor].any() for floor in channels.floors):
+            keep[group_id] = kept
+    return replace(plan, keep=keep) if keep != plan.keep else None
 
 
 def rel_diff(ours: np.ndarray, reference_output: np.ndarray) -> tuple[float, float]:
@@ -75,3 +77,23 @@ def rel_diff(ours: np.ndarray, reference_output: np.ndarray) -> tuple[float, flo
     largest = float(np.max(np.abs(a - b))) if a.size else 0.0
     spread = float(np.std(b))
     return largest, largest / spread if spread > 0 else (0.0 if largest == 0 else float("inf"))
+
+
+def linear_outputs(graph: LayerGraph) -> LayerGraph:
+    """The graph before its last activations, so that a saturated softmax hides nothing.
+
+    An activation layer at an output is left out, one inside an output layer is switched off.
+    """
+    made = {tensor: node for node in graph.nodes for tensor in node.outputs}
+    layers, outputs = dict(graph.layers), []
+    for tensor in graph.outputs:
+        node = made[tensor]
+        layer = layers[node.layer]
+        if layer.class_name in _LAST and len(node.inputs) == 1 and layer.opaque is None:
+            tensor = node.inputs[0]
+            layer = layers[made[tensor].layer]
+        if layer.config.get("activation") not in (None, "linear") and layer.opaque is None:
+            layers[layer.name] = replace(layer, config={**layer.config, "activation": "linear"})
+        outputs.append(tensor)
+    structure = [{"tensor": tensor} for tensor in outputs]
+    return replace(graph, layers=layers, outputs=tuple(outputs), output_structure=structure)
