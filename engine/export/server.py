@@ -16,9 +16,8 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from engine import childproc, jsonio
 from engine.childmain import die_with_parent, private_stdout
@@ -44,7 +43,7 @@ class HelperProcess:
         self._max_calls = max_calls
         self._calls = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._errors: Path | None = None
+        self._errors: IO[bytes] | None = None
         self._lock = threading.Lock()
 
     def __enter__(self) -> HelperProcess:
@@ -138,20 +137,21 @@ class HelperProcess:
             return self._process
         self._forget()
         self._calls = 0
-        handle, name = tempfile.mkstemp(prefix="secateur-", suffix=".log")
-        self._errors = Path(name)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it has no name to be left behind
         self._process = subprocess.Popen(
             childproc.python_command("engine.export.server"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=handle,
+            stderr=self._errors,
             env=childproc.child_environment(),
         )
-        os.close(handle)
         return self._process
 
     def _stderr(self) -> bytes:
-        return b"" if self._errors is None else self._errors.read_bytes()
+        if self._errors is None:
+            return b""
+        self._errors.seek(0)
+        return self._errors.read()
 
     def _forget(self) -> None:
         """Let go of a process that ended or was killed, and of its log."""
@@ -165,7 +165,7 @@ class HelperProcess:
                         continue
             process.wait()
         if self._errors is not None:
-            self._errors.unlink(missing_ok=True)
+            self._errors.close()
             self._errors = None
 
 
