@@ -175,9 +175,14 @@ def _values(match: Match, file: H5File) -> np.ndarray:
 
 
 def _scaled_gates(match: Match, values: np.ndarray) -> np.ndarray:
-    """Scale the gates of a recurrent layer, not its candidate state (LSTM: i, f, c, o)."""
-    parts = 4 if values.shape[-1] % 4 == 0 and "lstm" in match.layer.lower() else 3
-    raise bad_config(f"layer {match.layer!r}: {parts} gates")
+    """Scale the gates of a recurrent layer, all but the third, its candidate state."""
+    gates, factor = match.variable.gates, match.gate_scale
+    if gates is None or factor is None:
+        return values
+    parts = np.split(values, gates, axis=-1)
+    return np.concatenate(
+        [part if index == 2 else part * factor for index, part in enumerate(parts)], axis=-1
+    ).astype(values.dtype)
 
 
 def _spec(match: Match, values: np.ndarray) -> WeightSpec:

@@ -75,6 +75,7 @@ def match_places(slots: Sequence[Slot], file: H5File) -> list[Match]:
             if array.path in used:
                 raise _mismatch(f"{array.path!r} belongs to two layers")
             used.add(array.path)
+            used.update(f"{group}/{place}" for place in variable.copies)
             found.append(_match(slot, variable, array))
     for path in arrays:
         parts = path.split("/")

@@ -317,6 +317,13 @@ def nested_layer(value: Any, generation: int) -> dict[str, Any]:
     if not classes.is_layer(name) or name in classes.ONLY_OLD:
         raise _unknown_object("layer", name)
     class_name, complete = layer_config(name, config, generation)
+    if generation < 3 and complete.get("activation") == "hard_sigmoid":
+        raise UserError(
+            "model.no_counterpart",
+            "A layer inside another one has Keras 2's hard_sigmoid, which Keras 3 does not have: "
+            f"{complete['name']!r}.",
+            "Put the activation into a layer of its own and save the model again.",
+        )
     return _canonical("keras.layers", class_name, complete)
 
 

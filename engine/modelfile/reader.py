@@ -7,6 +7,7 @@ cannot be opened. No byte of the file is parsed in this process beyond its first
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ def read_model(path: Path) -> ModelFile:
     UserError
         Where the file is missing, damaged, unsafe, or no whole Keras model.
     """
-    return _model_file(path, _call(path, None))
+    return model_file(path, _call(path, None))
 
 
 def read_weights(path: Path) -> Weights:
@@ -56,14 +57,20 @@ def open_model(path: Path) -> tuple[ModelFile, Weights]:
     with tempfile.TemporaryDirectory(prefix="secateur-") as folder:
         target = Path(folder) / "weights.npz"
         answer = _call(path, target)
-        weights: Weights = {}
-        with np.load(target, allow_pickle=False) as arrays:
-            for index, (layer, weight) in enumerate(answer["arrays"]):
-                weights.setdefault(layer, {})[weight] = arrays[f"a{index}"]
-    return _model_file(path, answer), weights
+        return model_file(path, answer), load_arrays(target, answer)
 
 
-def _model_file(path: Path, answer: dict[str, Any]) -> ModelFile:
+def load_arrays(path: Path, answer: Mapping[str, Any]) -> Weights:
+    """The arrays that the child wrote; nothing is unpickled."""
+    weights: Weights = {}
+    with np.load(path, allow_pickle=False) as arrays:
+        for index, (layer, weight) in enumerate(answer["arrays"]):
+            weights.setdefault(layer, {})[weight] = arrays[f"a{index}"]
+    return weights
+
+
+def model_file(path: Path, answer: Mapping[str, Any]) -> ModelFile:
+    """The child's answer as a value."""
     return ModelFile(
         path=str(path),
         format=answer["format"],
@@ -76,7 +83,7 @@ def _model_file(path: Path, answer: dict[str, Any]) -> ModelFile:
 
 
 def _call(path: Path, weights_to: Path | None) -> dict[str, Any]:
-    target = f"engine.modelfile.child:{_reader_of(path)}"
+    target = f"engine.modelfile.child:{reader_of(path)}"
     size = path.stat().st_size
     payload = {
         "path": str(path.resolve()),
@@ -109,7 +116,7 @@ def _died(path: Path, died: ChildDied) -> UserError:
     )
 
 
-def _reader_of(path: Path) -> str:
+def reader_of(path: Path) -> str:
     """Name of the child's function for this file, by its first bytes.
 
     Raises

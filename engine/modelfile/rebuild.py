@@ -20,6 +20,9 @@ from engine.modelfile.graph import Layer, LayerGraph, Weights
 from engine.modelfile.layer_defaults import layer_defaults
 from engine.modelfile.shapes import is_operation, is_tensor
 
+_EXPORTED = {"GroupedQueryAttention": "GroupQueryAttention"}
+_WITHOUT_TRAINABLE = frozenset({"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"})
+
 
 def keras_name(name: str) -> str:
     """The Keras name of one of our layers: Keras allows no slash, so "outer/inner" has a dot."""
@@ -112,7 +115,10 @@ def _layer(layer: Layer) -> Any:
             return keras.layers.InputLayer.from_config(config)
         if layer.class_name not in layer_defaults():
             raise ValueError("no class that we open")
-        return getattr(keras.layers, layer.class_name).from_config(config)
+        if layer.class_name in _WITHOUT_TRAINABLE:
+            config.pop("trainable")
+        exported = _EXPORTED.get(layer.class_name, layer.class_name)
+        return getattr(keras.layers, exported).from_config(config)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
         raise _refused(layer, error) from error
 

@@ -22,6 +22,10 @@ HARD_SIGMOID_FACTOR = 1.2
 """Keras 2's hard_sigmoid(x) = clip(x / 5 + 1/2) is Keras 3's, clip(x / 6 + 1/2), of 1.2 x."""
 
 
+_PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes that Keras exports, and writes down, under another name than it counts weights by."""
+
+
 def model_tree(
     config: Mapping[str, Any], generation: int, build_shape: object = None, depth: int = 0
 ) -> Model:
@@ -98,8 +102,9 @@ def _entry(raw: Mapping[str, Any], generation: int, depth: int) -> Entry:
     if "name" not in config and isinstance(raw.get("name"), str):
         config = {**config, "name": raw["name"]}
     new_name, complete = layer_config(class_name, config, generation)
+    python_name = _PYTHON_NAMES.get(class_name, class_name)
     return Entry(
-        name=complete["name"], class_name=new_name, config=complete, slot=to_snake(class_name)
+        name=complete["name"], class_name=new_name, config=complete, slot=to_snake(python_name)
     )
 
 
@@ -195,7 +200,7 @@ def _unused(name: str, entries: list[Entry]) -> str:
 def _with_activation(entry: Entry, generation: int) -> list[Entry]:
     """The layer, and after it the layers that its activation became."""
     activation = entry.config.get("activation")
-    if generation < 3 and entry.config.get("recurrent_activation") == "hard_sigmoid":
+    if generation < 3 and _has_old_gates(entry.config, entry.name):
         entry.gate_scale = HARD_SIGMOID_FACTOR
     after: list[Entry] = []
     if isinstance(activation, Mapping):
@@ -220,6 +225,24 @@ def _with_activation(entry: Entry, generation: int) -> list[Entry]:
         return after
     entry.config["activation"] = "linear"
     return [entry, *after]
+
+
+def _has_old_gates(config: Mapping[str, Any], name: str) -> bool:
+    """Whether a recurrent layer, perhaps inside a wrapper, has gates with the old hard_sigmoid."""
+    inner = [config[key]["config"] for key in ("layer", "backward_layer") if config.get(key)]
+    found = {_has_old_gates(item, name) for item in inner}
+    found |= (
+        {config["recurrent_activation"] == "hard_sigmoid"}
+        if ("recurrent_activation" in config)
+        else set()
+    )
+    if len(found) > 1:
+        raise UserError(
+            "model.no_counterpart",
+            f"The two directions of layer {name!r} have different recurrent activations.",
+            "Give both the same one and save the model again.",
+        )
+    return found == {True}
 
 
 def _old_hard_sigmoid(entry: Entry) -> list[Entry]:
@@ -256,8 +279,8 @@ def _functional(inner: Mapping[str, Any], generation: int, depth: int) -> Model:
     model = Model(
         name=name,
         entries=entries,
-        inputs=_structure(inner.get("input_layers"), "input_layers"),
-        outputs=_structure(inner.get("output_layers"), "output_layers"),
+        inputs=_single(_structure(inner.get("input_layers"), "input_layers")),
+        outputs=_single(_structure(inner.get("output_layers"), "output_layers")),
     )
     _fix_calls_of_models(model, generation)
     _rename(model, renamed)
@@ -285,6 +308,11 @@ def _rename(model: Model, renamed: Mapping[str, str]) -> None:
             call.args = map_refs(call.args, change)
             call.kwargs = map_refs(call.kwargs, change)
     model.outputs = map_refs(model.outputs, change)
+
+
+def _single(structure: Any) -> Any:
+    """A list of one as that one: Keras 2 always writes a list."""
+    return structure[0] if isinstance(structure, list) and len(structure) == 1 else structure
 
 
 def _structure(value: Any, what: str) -> Any:

@@ -19,13 +19,20 @@ Config: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """An expected weight: ``shape`` may have None; ``place`` such as ``"query_dense/vars/0"``."""
+    """An expected weight.
+
+    ``shape`` may have None; ``place`` is such as ``"query_dense/vars/0"``, ``copies`` other places
+    that hold the same array. ``gates`` says into how many gates the last axis of a recurrent
+    weight is divided; the third is the candidate state, in LSTM and GRU alike.
+    """
 
     name: str
     shape: Shape
     place: str
     trainable: bool = True
     dtype: str | None = None
+    gates: int | None = None
+    copies: tuple[str, ...] = ()
 
 
 VariableRule: TypeAlias = Callable[[Config, Sequence[Shape | None]], Sequence[Variable]]
@@ -313,8 +320,8 @@ def _einsum_dense(config: Config, shapes: Sequence[Shape | None]) -> Sequence[Va
     return _own(*own)
 
 
-def _cell(own: Sequence[Variable]) -> list[Variable]:
-    return [replace(variable, place=f"cell/{variable.place}") for variable in own]
+def _cell(own: Sequence[Variable], gates: int) -> list[Variable]:
+    return [replace(v, place=f"cell/{v.place}", gates=gates) for v in own]
 
 
 @_rule("LSTM", "GRU", "SimpleRNN")
@@ -328,7 +335,8 @@ def _recurrent(config: Config, shapes: Sequence[Shape | None]) -> Sequence[Varia
             ("kernel", (_last(shapes), wide)),
             ("recurrent_kernel", (units, wide)),
             *([("bias", bias)] if config["use_bias"] else []),
-        )
+        ),
+        gates,
     )
 
 
@@ -343,7 +351,8 @@ def _conv_lstm(config: Config, shapes: Sequence[Shape | None]) -> Sequence[Varia
             ("kernel", (*size, channels, 4 * filters)),
             ("recurrent_kernel", (*size, filters, 4 * filters)),
             bias=4 * filters,
-        )
+        ),
+        4,
     )
 
 
@@ -376,8 +385,9 @@ def _spectral(config: Config, shapes: Sequence[Shape | None]) -> Sequence[Variab
     inner = _inner(config, shapes, config["layer"]["config"]["name"], "layer")
     if not inner:
         return ()
-    own = _own(("vector_u", (1, inner[0].shape[-1]), False))
-    return [*own, *inner]
+    kernel, *rest = inner  # the wrapper holds the kernel too, and stores it twice
+    vector = Variable(name="vector_u", shape=(1, kernel.shape[-1]), place="vars/1", trainable=False)
+    return [replace(kernel, place="vars/0", copies=(kernel.place,)), vector, *rest]
 
 
 def fits(shape: Sequence[int], expected: Shape) -> bool:
