@@ -33,7 +33,6 @@ _CLEARLY = 3.0  # standard errors behind the best: left out after the first look
 _FAR_BELOW = 0.9  # of the type's white: a smaller maximum is a scale of its own
 _POOR_SKILL = 0.4
 _GOOD_SKILL = 0.6
-_STATISTICS_IMAGES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +86,7 @@ def candidates(images: np.ndarray, wish: PreprocessWish | None = None) -> tuple[
     wish = wish or PreprocessWish()
     peak, largest = data_peak(images)
     colour = images.shape[-1] == 3
-    mean, std = channel_statistics(images[:_STATISTICS_IMAGES])
+    mean, std = channel_statistics(images)
     made = [Preprocess(mode="none"), Preprocess(mode="0-1", peak=peak)]
     if 0 < largest < _FAR_BELOW * peak:
         made.append(Preprocess(mode="max", peak=largest))
@@ -138,7 +137,7 @@ def find_preprocess(
     """
     first, usual = _look_sizes(part, task)
     samples = samples or usual
-    options = candidates(part.images[:SAMPLES], wish)
+    options = candidates(part.sample(SAMPLES).images, wish)
     judge = _Judge(predict, task, ignore_label)
     rows = judge.rows(options, part.sample(first))
     if len(options) > 1 and len(part) > first:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.data.store import rows_at_once
+
 _CHUNK_BYTES = 1 << 20
 
 
@@ -22,7 +24,12 @@ def sample_hash(data: bytes) -> str:
 
 def array_hashes(images: np.ndarray) -> tuple[str, ...]:
     """A hash of each sample of an array, over its bytes as stored (first axis: samples)."""
-    return tuple(sample_hash(np.ascontiguousarray(image).tobytes()) for image in images)
+    at_once = rows_at_once(images)
+    return tuple(
+        sample_hash(np.ascontiguousarray(image).tobytes())
+        for start in range(0, len(images), at_once)
+        for image in images[start : start + at_once]
+    )
 
 
 def file_sha256(path: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from engine.data.store import StreamedArray, allocate, rows_at_once
 from engine.errors import UserError
 
 Resize = Literal["bilinear", "nearest", "bilinear-aa", "bicubic", "lanczos"]
@@ -95,6 +96,30 @@ def fit_array(images: np.ndarray, target: ImageTarget, origin: str) -> tuple[np.
             "Resize the images, or give them as a folder of image files, which are resized.",
         )
     return images, notes
+
+
+def fit_images(
+    images: np.ndarray, target: ImageTarget, origin: str
+) -> tuple[np.ndarray, list[str]]:
+    """:func:`fit_array`, piece by piece for images that are kept on disk."""
+    if not isinstance(images, StreamedArray):
+        return fit_array(images, target, origin)
+    at_once = rows_at_once(images)
+    first, notes = fit_array(images[:at_once], target, origin)
+    if first.shape[1:] == images.shape[1:] and first.dtype == images.dtype:
+        return images, notes
+    out = allocate((len(images), *first.shape[1:]), first.dtype, streamed=True)
+    for start in range(0, len(images), at_once):
+        piece, said = fit_array(images[start : start + at_once], target, origin)
+        if piece.dtype != first.dtype:
+            raise UserError(
+                "data.images",
+                f"{origin} has pixels of several scales: {first.dtype} and {piece.dtype}.",
+                "Save all images as uint8.",
+            )
+        out[start : start + len(piece)] = piece
+        notes.extend(note for note in said if note not in notes)
+    return out, notes
 
 
 def _numbers(images: np.ndarray, origin: str) -> np.ndarray:

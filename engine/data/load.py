@@ -7,6 +7,7 @@ what is said about them. It knows the model only by its input shape and its numb
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.data.images import ImageTarget, fit_array, target_of
+from engine.data.images import ImageTarget, fit_images, target_of
 from engine.data.labels import Labels, understand_labels
 from engine.data.naming import parse_preprocess
 from engine.data.parts import LoadedData, Part
@@ -22,7 +23,9 @@ from engine.data.raw import RawPart, RawSource
 from engine.data.sources.arrays import read_h5, read_npy_folder, read_npz
 from engine.data.sources.digits import read_digits
 from engine.data.sources.folders import read_folder
+from engine.data.sources.tables import read_csv
 from engine.data.splits import HALVES, WHOLE, divide, shared_hashes
+from engine.data.store import subset
 from engine.errors import UserError
 from engine.job import DataSpec, Seen
 
@@ -67,7 +70,7 @@ def load(spec: DataSpec, *, input_shape: tuple[int | None, ...], outputs: int | 
     notes = [*source.notes, *labels.notes]
     parts = {}
     for name, part in source.parts.items():
-        images, said = fit_array(part.images, target, part.origin)
+        images, said = fit_images(part.images, target, part.origin)
         notes.extend(said)
         parts[name] = replace(part, images=images, labels=labels.parts[name])
     _check_masks(parts, labels)
@@ -94,6 +97,8 @@ def read_source(name: str, target: ImageTarget) -> RawSource:
         return read_npz(path)
     if suffix in (".h5", ".hdf5", ".hdf"):
         return read_h5(path)
+    if suffix in (".csv", ".tsv"):
+        return read_csv(path, target)
     if suffix in _PICKLES:
         raise _pickle_error(path)
     raise UserError("data.format", f"Data of this kind are not read: {name}.", _FORMS_HINT)
@@ -172,7 +177,7 @@ def _divided(
     elif "train" in parts and held_out:
         how = "halved"
         whole = parts[held_out[0]]
-        three = [parts["train"], *_split(whole, labels, HALVES)]
+        three = [parts["train"], *_split(whole, labels, HALVES, spec.group_by)]
         notes.append(f"Search and report images are halves of {whole.origin}.")
     else:
         how = "whole"
@@ -183,10 +188,11 @@ def _divided(
                 f"There is no train part in {spec.source}; its parts are {', '.join(parts)}.",
                 "Add a train part, or give the data without parts.",
             )
-        three = list(_split(whole, labels, WHOLE))
+        three = _split(whole, labels, WHOLE, spec.group_by)
         if source.seen is None:
             seen = spec.seen
-        notes.append("The data have no test part; they were divided 70/15/15 by image.")
+        unit = "image" if spec.group_by is None else "group"
+        notes.append(f"The data have no test part; they were divided 70/15/15 by {unit}.")
     train, search, report = three
     empty = [name for name, part in zip(("train", "search", "report"), three, strict=True)
              if not len(part.images)]  # fmt: skip
@@ -197,6 +203,8 @@ def _divided(
             f"Too few images to divide: the {empty[0]} part would be empty; received {total}.",
             "Give more images.",
         )
+    if spec.group_by is not None:
+        _note_shared_groups(three, spec.group_by, notes)
     copies = _duplicates(train, search, report, notes)
     return LoadedData(
         source=spec.source,
@@ -214,16 +222,55 @@ def _divided(
     )
 
 
-def _split(part: RawPart, labels: Labels, shares: tuple[float, ...]) -> list[RawPart]:
+def _split(
+    part: RawPart, labels: Labels, shares: tuple[float, ...], pattern: str | None
+) -> list[RawPart]:
+    groups = None if pattern is None else groups_of(part.names, pattern)
     strata = part.labels if labels.kind == "classes" else None
-    pieces = divide(part.hashes, strata, shares)
+    pieces = divide(part.hashes, strata, shares, groups=groups)
     return [_subset(part, indices) for indices in pieces]
+
+
+def groups_of(names: tuple[str, ...], pattern: str) -> list[str]:
+    """Group of each sample: what the pattern finds in its name (its first bracket, if any).
+
+    Raises
+    ------
+    UserError
+        ``data.group_by`` where the pattern is none, or a sample has no name or no group.
+    """
+    try:
+        search = re.compile(pattern).search
+    except re.error as error:
+        raise UserError(
+            "data.group_by",
+            f"The pattern of --group-by cannot be read ({error}): {pattern!r}.",
+            "It is a regular expression, such as 'patient[0-9]+'.",
+        ) from None
+    found = [search(name) for name in names]
+    missing = next((name for name, match in zip(names, found, strict=True) if not match), None)
+    if not names or missing is not None:
+        what = "the samples have no names" if not names else f"nothing of it is in {missing!r}"
+        raise UserError(
+            "data.group_by",
+            f"The pattern of --group-by does not group the samples ({what}): {pattern!r}.",
+            "It must match every sample's path; samples of arrays take theirs from id_train, ...",
+        )
+    return [match.group(1 if match.re.groups else 0) or "" for match in found if match]
+
+
+def _note_shared_groups(parts: list[RawPart], pattern: str, notes: list[str]) -> None:
+    """Say where the data's own parts share a group."""
+    groups = [set(groups_of(part.names, pattern)) for part in parts]
+    shared = groups[0] & (groups[1] | groups[2]) | groups[1] & groups[2]
+    if shared:
+        notes.append(f"{len(shared)} groups are in more than one part, such as {min(shared)!r}.")
 
 
 def _subset(part: RawPart, indices: np.ndarray) -> RawPart:
     return replace(
         part,
-        images=part.images[indices],
+        images=subset(part.images, indices),
         labels=part.labels[indices],
         hashes=tuple(part.hashes[i] for i in indices),
         names=tuple(part.names[i] for i in indices) if part.names else (),

@@ -22,7 +22,7 @@ MODELS = [
     pytest.param("unet_nuclei.keras", "nuclei_128.npz", "none", "binary_segmentation", False,
                  0.8098, marks=pytest.mark.slow),
 ]  # fmt: skip
-SAMPLES = 1500
+SAMPLES = 800
 
 
 @pytest.mark.parametrize(("file", "source", "mode", "kind", "logits", "stated"), MODELS)

@@ -15,12 +15,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from engine.data import store
 from engine.data.hashing import array_hashes, file_sha256, listing_sha256
 from engine.data.raw import PartName, RawPart, RawSource
 from engine.errors import UserError
 
 _IMAGES = ("x", "images", "image", "imgs", "img", "data", "features", "inputs", "samples")
 _LABELS = ("y", "labels", "label", "targets", "target", "classes", "masks", "mask")
+_IDS = ("id", "ids", "name", "names", "filename", "filenames", "file", "group", "groups", "patient")
 _PARTS: dict[PartName, tuple[str, ...]] = {
     "train": ("train", "training", "trn", "tr"),
     "val": ("val", "valid", "validation", "dev"),
@@ -41,12 +43,16 @@ class Arrays(Protocol):
         """One array."""
         ...
 
+    def read_images(self, name: str) -> np.ndarray:
+        """One array, kept on disk where it is large."""
+        ...
+
 
 def _spellings() -> dict[str, tuple[PartName, str]]:
-    """Normalised array name -> (part, ``x`` or ``y``)."""
+    """Normalised array name -> (part, ``x``, ``y`` or ``id``)."""
     table: dict[str, tuple[PartName, str]] = {}
     for part, part_words in _PARTS.items():
-        for role, words in (("x", _IMAGES), ("y", _LABELS)):
+        for role, words in (("x", _IMAGES), ("y", _LABELS), ("id", _IDS)):
             for word in words:
                 for part_word in part_words:
                     table[word + part_word] = (part, role)
@@ -120,6 +126,9 @@ class _Npz:
         with _no_objects(f"{name} in {self._path}"):
             return np.asarray(self._file[name])
 
+    def read_images(self, name: str) -> np.ndarray:
+        return self.read(name)  # packed: it has to be in memory once
+
 
 class _Npy:
     def __init__(self, files: dict[str, Path]) -> None:
@@ -139,6 +148,14 @@ class _Npy:
                 f"This is not a readable .npy file ({_first_line(error)}): {path}.",
                 "Save it again with numpy.save.",
             ) from None
+
+    def read_images(self, name: str) -> np.ndarray:
+        path = self._files[name]
+        if path.stat().st_size <= store.IN_MEMORY_BYTES:
+            return self.read(name)
+        with _no_objects(str(path)):
+            mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+            return mapped.view(store.StreamedArray)
 
 
 class _H5:
@@ -166,6 +183,16 @@ class _H5:
             raise _object_error(f"{name} in {self._path}")
         return array
 
+    def read_images(self, name: str) -> np.ndarray:
+        dataset = self._file[name]
+        if dataset.nbytes <= store.IN_MEMORY_BYTES or dataset.dtype == object:
+            return self.read(name)
+        out = store.allocate(dataset.shape, dataset.dtype, streamed=True)
+        at_once = store.rows_at_once(out)
+        for start in range(0, len(out), at_once):
+            out[start : start + at_once] = dataset[start : start + at_once]
+        return out
+
 
 @contextmanager
 def _no_objects(what: str) -> Iterator[None]:
@@ -173,7 +200,7 @@ def _no_objects(what: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        if "allow_pickle" in str(error):
+        if "allow_pickle" in str(error) or "Python objects" in str(error):
             raise _object_error(what) from None
         raise
 
@@ -212,7 +239,7 @@ def _collect(arrays: Arrays, path: Path, sha256: str) -> RawSource:
                 f"it holds {_listing(arrays)}.",
                 _NAMES_HINT,
             )
-        parts[part] = _pair(arrays, images_name, labels_name, path)
+        parts[part] = _pair(arrays, images_name, labels_name, names.get((part, "id")), path)
     if not parts:
         raise UserError(
             "data.no_images",
@@ -222,8 +249,10 @@ def _collect(arrays: Arrays, path: Path, sha256: str) -> RawSource:
     return RawSource(parts=parts, sha256=sha256)
 
 
-def _pair(arrays: Arrays, images_name: str, labels_name: str, path: Path) -> RawPart:
-    images, labels = arrays.read(images_name), arrays.read(labels_name)
+def _pair(
+    arrays: Arrays, images_name: str, labels_name: str, ids_name: str | None, path: Path
+) -> RawPart:
+    images, labels = arrays.read_images(images_name), arrays.read(labels_name)
     if images.ndim < 2 or labels.ndim < 1 or len(images) != len(labels) or not len(images):
         raise UserError(
             "data.lengths",
@@ -231,7 +260,18 @@ def _pair(arrays: Arrays, images_name: str, labels_name: str, path: Path) -> Raw
             f"{images.shape}, {labels_name} is {labels.shape}.",
             "Both need as many samples, at least one, along their first axis.",
         )
-    return RawPart(images=images, labels=labels, hashes=array_hashes(images), origin=images_name)
+    ids = None if ids_name is None else arrays.read(ids_name)
+    return RawPart(
+        images=images,
+        labels=labels,
+        hashes=array_hashes(images),
+        names=() if ids is None or ids.shape != (len(images),) else tuple(map(_text, ids)),
+        origin=images_name,
+    )
+
+
+def _text(item: object) -> str:
+    return item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
 
 
 def _listing(arrays: Arrays) -> str:

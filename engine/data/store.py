@@ -1,0 +1,113 @@
+"""Where pixels are kept: in memory, or on disk behind an array when they are many.
+
+Owns the array that lives in an unnamed temporary file and gives its pages back as it is read, so
+that resident memory stays bounded whatever the size of the data. It is an ``ndarray`` to everyone
+who slices and indexes it. It knows nothing of images and models.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import UserError
+
+IN_MEMORY_BYTES = 128 << 20
+"""Pixels of a source up to this many bytes are kept in memory."""
+
+_RELEASE_BYTES = 32 << 20
+_COPY_BYTES = 8 << 20
+_SPARE_BYTES = 512 << 20
+
+
+class StreamedArray(np.memmap):
+    """An array in a temporary file that is gone when the array is, or when the process dies.
+
+    Reading by slice or by indices works as for any array; pages that were touched are returned
+    to the system every :data:`_RELEASE_BYTES`, which changes no content.
+    """
+
+    _touched: int = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        if isinstance(found, np.ndarray):
+            found = found.view(np.ndarray)
+            self._note(found.nbytes)
+        return found
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        self._note(np.asarray(value).nbytes)
+
+    def _note(self, size_bytes: int) -> None:
+        self._touched += size_bytes
+        if self._touched >= _RELEASE_BYTES:
+            self.release()
+
+    def release(self) -> None:
+        """Give the touched pages back to the system; the content stays."""
+        self._touched = 0
+        pages = getattr(self, "_mmap", None)
+        if isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            pages.madvise(mmap.MADV_DONTNEED)
+
+
+def allocate(shape: tuple[int, ...], dtype: np.dtype[Any] | type, *, streamed: bool) -> np.ndarray:
+    """An array of zeros, in memory or on disk.
+
+    Raises
+    ------
+    UserError
+        ``data.disk`` where the disk has no room for it.
+    """
+    if not streamed or 0 in shape:
+        return np.zeros(shape, dtype)
+    size_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    folder = cache_folder()
+    free_bytes = shutil.disk_usage(folder).free
+    if size_bytes + _SPARE_BYTES > free_bytes:
+        raise UserError(
+            "data.disk",
+            f"The images need {size_bytes >> 20} MiB on disk while they are used, and only "
+            f"{free_bytes >> 20} MiB are free in {folder}.",
+            "Free some space, or set XDG_CACHE_HOME to a folder on another disk.",
+        )
+    with tempfile.TemporaryFile(dir=folder, prefix="images-") as file:
+        file.truncate(size_bytes)
+        return StreamedArray(file, dtype=dtype, mode="r+", shape=shape)
+
+
+def cache_folder() -> Path:
+    """The folder for temporary pixels: on a disk (the system's temporary one may be memory)."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    folder = (Path(base) if base else Path.home() / ".cache") / "secateur"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.gettempdir())
+    return folder if os.access(folder, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def subset(array: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """The rows at these positions, kept as the array is kept."""
+    if not isinstance(array, StreamedArray):
+        return np.asarray(array[indices])
+    out = allocate((len(indices), *array.shape[1:]), array.dtype, streamed=True)
+    at_once = rows_at_once(array)
+    for start in range(0, len(indices), at_once):
+        some = indices[start : start + at_once]
+        out[start : start + len(some)] = array[some]
+    return out
+
+
+def rows_at_once(array: np.ndarray) -> int:
+    """How many rows make a piece of some MiB."""
+    row_bytes = int(np.prod(array.shape[1:], dtype=np.int64)) * array.dtype.itemsize
+    return max(1, _COPY_BYTES // max(row_bytes, 1))
