@@ -71,7 +71,7 @@ LIGHT = Colours(
     good="#007A59",
     good_soft="#E1F3ED",
     bad="#B84A00",
-    bad_soft="#FBEADF",
+    bad_soft="#FCEEE5",
     warn="#8F6200",
     warn_soft="#FCF2DA",
     floor="#D55E00",
@@ -120,6 +120,7 @@ class Theme(QObject):
         self._choice: Choice = "system"
         self._system_font = app.font()
         self.colours = LIGHT
+        self._applied: Colours | None = None
         QDir.setSearchPaths("icons", [str(resources() / "icons")])
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._on_scheme_changed)
 
@@ -142,7 +143,10 @@ class Theme(QObject):
             self._choice == "system"
             and QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
         )
-        self.colours = DARK if dark else LIGHT
+        wanted = DARK if dark else LIGHT
+        if self._applied is wanted:
+            return
+        self.colours = self._applied = wanted
         font = QFont(self._system_font)
         base = max(font.pointSizeF(), 10.0)
         font.setPointSizeF(base)
@@ -165,11 +169,7 @@ def theme() -> Theme:
     if not isinstance(app, QApplication):
         raise RuntimeError("the theme needs a QApplication")
     found = app.findChild(Theme)
-    if isinstance(found, Theme):
-        return found
-    made = Theme(app)
-    made.choose("system")
-    return made
+    return found if isinstance(found, Theme) else Theme(app)
 
 
 def colours() -> Colours:
