@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine import jsonio
-from engine.export.compare import accuracy, compare, too_far
+from engine.export.compare import compare, judge, too_far
 from engine.export.request import CheckAnswer, CheckRequest
 from engine.export.samples import Samples, fit_samples, read_samples
 
@@ -76,7 +76,7 @@ def _keras_file(request: CheckRequest, samples: Samples, reference: Outputs) -> 
     from engine.export.source import inputs_of, limit_threads, open_source, run_model
 
     limit_threads(request.threads)
-    ours = open_source(Path(request.path))
+    ours = open_source(Path(request.path)).model
     samples = fit_samples(samples, inputs_of(ours))
     answer = _judge(request, samples, reference, list(run_model(ours, samples)))
     if answer.failure is not None:
@@ -89,18 +89,20 @@ def _judge(
     request: CheckRequest, samples: Samples, reference: Outputs, outputs: Outputs
 ) -> CheckAnswer:
     try:
-        difference = compare(reference, outputs, thresholds=request.thresholds)
+        difference = compare(reference, outputs, thresholds=request.thresholds, task=request.task)
     except ValueError as error:
         return replace(_unrun(samples), failure=f"it gives {error}")
-    value = None
-    if samples.labels is not None and len(outputs) == 1:
-        value = accuracy(outputs[0], samples.labels, request.thresholds[0])
+    metric = value = model_value = None
+    if samples.labels is not None and request.task is not None:
+        metric, value = judge(outputs[0], samples.labels, request.task, request.metric)
+        _, model_value = judge(reference[0], samples.labels, request.task, request.metric)
     return CheckAnswer(
         samples=len(samples),
         max_abs_diff=difference.max_abs,
         agreement=difference.agreement,
-        metric=None if value is None else "accuracy",
+        metric=metric,
         value=value,
+        model_value=model_value,
         failure=too_far(difference, request.quantize),
         notes=()
         if difference.ratio is not None

@@ -1,7 +1,7 @@
 """How far two sets of outputs are apart, and whether that is too far.
 
-Owns the arithmetic of a promise check and its limits. It needs only numpy and knows nothing of
-files and interpreters.
+Owns the arithmetic of a promise check and its limits; metrics are the data room's. It knows
+nothing of files and interpreters.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from engine.data.metrics import per_sample, value
+from engine.data.task import Task, predicted_classes
 
 FLOAT_LIMIT = 1e-4
 """Largest difference of a float32 export, relative to the largest output (at least 1)."""
@@ -42,6 +45,7 @@ def compare(
     got: Sequence[np.ndarray],
     *,
     thresholds: Sequence[float | None],
+    task: Task | None = None,
 ) -> Difference:
     """Compare all outputs, sample by sample.
 
@@ -51,6 +55,8 @@ def compare(
         One array an output, batch axis first, of equal shapes.
     thresholds
         For each output with a single channel the value above which it says yes; None: no decision.
+    task
+        What the labels make of a lone output; decides how its decisions are read.
 
     Raises
     ------
@@ -63,7 +69,7 @@ def compare(
     for want, have, threshold in zip(reference, got, thresholds, strict=True):
         if want.shape != have.shape:
             raise ValueError(f"an output of shape {have.shape} instead of {want.shape}")
-        differences.append(_compare_one(want, have, threshold))
+        differences.append(_compare_one(want, have, threshold, task))
     ratios = [d.ratio for d in differences if d.ratio is not None]
     agreements = [d.agreement for d in differences if d.agreement is not None]
     return Difference(
@@ -74,8 +80,13 @@ def compare(
     )
 
 
-def decide(output: np.ndarray, threshold: float | None) -> np.ndarray | None:
-    """Decisions of an output: the largest channel, or above the threshold for a single one."""
+def decide(
+    output: np.ndarray, threshold: float | None, task: Task | None = None
+) -> np.ndarray | None:
+    """Decisions of an output: as the task reads them; without one the largest channel, or above
+    the threshold for a single channel."""
+    if task is not None:
+        return None if task.kind == "regression" else predicted_classes(output, task)
     if output.ndim < 2:
         return None
     if output.shape[-1] > 1:
@@ -98,26 +109,24 @@ def too_far(difference: Difference, quantize: str) -> str | None:
     return None
 
 
-def accuracy(output: np.ndarray, labels: np.ndarray, threshold: float | None) -> float | None:
-    """Share of right decisions; None where labels and output do not fit each other."""
-    decisions = decide(output, threshold)
-    if decisions is None:
-        return None
-    if labels.ndim == decisions.ndim + 1 and labels.shape[-1] == 1:
-        labels = labels[..., 0]
-    if labels.shape != decisions.shape:
-        return None
-    return float(np.mean(decisions.astype(np.int64) == labels.astype(np.int64)))
+def judge(
+    output: np.ndarray, labels: np.ndarray, task: Task, metric: str | None = None
+) -> tuple[str, float]:
+    """Name and value of a metric (the task's own by default) on labelled samples."""
+    name = metric or task.metric
+    return name, value(name, per_sample(name, output, labels, task))
 
 
-def _compare_one(want: np.ndarray, have: np.ndarray, threshold: float | None) -> Difference:
+def _compare_one(
+    want: np.ndarray, have: np.ndarray, threshold: float | None, task: Task | None
+) -> Difference:
     want, have = want.astype(np.float64), have.astype(np.float64)
     if not want.size:
         return Difference(max_abs=0.0, scale=0.0, ratio=None, agreement=None)
     difference = np.abs(have - want)
     spread = float(want.std())
     scale = float(np.abs(want).max())
-    chosen, given = decide(want, threshold), decide(have, threshold)
+    chosen, given = decide(want, threshold, task), decide(have, threshold, task)
     return Difference(
         max_abs=float(difference.max()) if np.isfinite(difference).all() else float("inf"),
         scale=scale,

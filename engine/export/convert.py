@@ -20,9 +20,10 @@ from engine.export.savedmodel import write_saved_model
 from engine.export.source import (
     limit_threads,
     open_source,
-    outputs_of,
     run_model,
     samples_for,
+    task_of,
+    thresholds_of,
 )
 from engine.export.sparse import keep_where_it_helps
 from engine.export.tflite import convert_frozen, frozen_function
@@ -39,10 +40,12 @@ def convert(payload: Any) -> Any:
     )
     limit_threads()
     keras.utils.clear_session()
-    model = open_source(Path(request.source))
+    source = open_source(Path(request.source))
+    model = source.model
     samples, inputs = samples_for(
         model, None if request.samples is None else Path(request.samples), request.input_shape
     )
+    task = task_of(source, samples)
     out, notes = Path(request.out), []
     sparse = False
     if request.to == "tflite":
@@ -59,8 +62,8 @@ def convert(payload: Any) -> Any:
         write_samples(Path(request.live_samples), samples)
     return ConvertAnswer(
         inputs=tuple(s.name for s in inputs),
-        outputs=tuple(o.name for o in outputs_of(model)),
-        thresholds=tuple(o.threshold for o in outputs_of(model)),
+        thresholds=thresholds_of(source),
+        task=task,
         live=samples.live,
         sparse=sparse,
         notes=tuple(notes),
@@ -72,7 +75,7 @@ def sizes(payload: Any) -> Any:
     request = jsonio.from_plain(payload, SizesRequest)
     limit_threads()
     keras.utils.clear_session()
-    model = open_source(Path(request.source))
+    model = open_source(Path(request.source)).model
     samples, inputs = samples_for(model, None)
     frozen = frozen_function(model, inputs)
     plain = convert_frozen(frozen, inputs)
@@ -92,7 +95,9 @@ def _tflite(
 ) -> tuple[bytes, bool, str]:
     """TFLite bytes, whether they are sparsely encoded, and a note where that did not help."""
     frozen = frozen_function(model, inputs)
-    calibration = samples.inputs if request.quantize == "int8" else None
+    calibration = None
+    if request.quantize == "int8":
+        calibration = samples.calibration or samples.inputs
 
     def bytes_of(sparse: bool) -> bytes:
         return convert_frozen(

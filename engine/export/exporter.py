@@ -35,6 +35,7 @@ def export_model(
     samples: Path | None = None,
     force: bool = False,
     input_shape: Sequence[int] | None = None,
+    metric: str | None = None,
     progress: Callable[[str], None] | None = None,
     caller: Caller = childproc.call,
 ) -> ExportResult:
@@ -51,13 +52,15 @@ def export_model(
     quantize, sparse
         For TFLite only; see :func:`engine.export.tflite.convert_frozen`.
     samples
-        An ``.npz`` with model-ready ``x`` (float32, batch axis first) and optionally ``y`` (class
-        ids): the export is compared and judged on them, and int8 is calibrated on some of
-        them. Without it random input is used, which the result says.
+        An ``.npz`` with model-ready ``x`` (float32, batch axis first), optionally ``y`` (labels:
+        the export is judged by them) and ``calibration`` (training input for int8, else it takes
+        some of ``x``). Without it random input is used, which the result says.
     force
         Replace what stands at ``out``.
     input_shape
         Size of the input without the batch axis, where the model leaves it open.
+    metric
+        Metric for labelled samples; by default the one that model and labels suggest.
     progress
         Told ``"converting"``, ``"checking"``, ``"moving"``.
     caller
@@ -96,7 +99,7 @@ def export_model(
         say("converting")
         converted = _convert(request, caller)
         say("checking")
-        checked = _check(request, converted, caller)
+        checked = _check(request, converted, metric, caller)
         if checked.failure is not None:
             raise EngineFailure(
                 "export.check_failed",
@@ -160,7 +163,9 @@ def _convert(request: ConvertRequest, caller: Caller) -> ConvertAnswer:
     return jsonio.from_plain(answer, ConvertAnswer)
 
 
-def _check(request: ConvertRequest, converted: ConvertAnswer, caller: Caller) -> CheckAnswer:
+def _check(
+    request: ConvertRequest, converted: ConvertAnswer, metric: str | None, caller: Caller
+) -> CheckAnswer:
     check = CheckRequest(
         path=request.out,
         format=request.to,
@@ -168,6 +173,8 @@ def _check(request: ConvertRequest, converted: ConvertAnswer, caller: Caller) ->
         reference=request.reference,
         inputs=converted.inputs,
         thresholds=converted.thresholds,
+        task=converted.task,
+        metric=metric,
         quantize=request.quantize,
         threads=THREADS,
         runs=RUNS,
@@ -205,6 +212,7 @@ def _result(
             agreement=checked.agreement,
             metric=checked.metric,
             value=checked.value,
+            model_value=checked.model_value,
             latency_ms=checked.latency_ms,
             samples=checked.samples,
             live=converted.live,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.data.task import Task
 from engine.export.result import Latency
 
 
@@ -27,15 +28,15 @@ class ConvertRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertAnswer:
-    """What was written: names of inputs and outputs, in the model's order.
+    """What was written: names of its inputs, thresholds of its outputs, in the model's order.
 
     ``live`` says that random samples were made up and written; ``sparse`` that the file is
     sparsely encoded.
     """
 
     inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
     thresholds: tuple[float | None, ...]
+    task: Task | None = None
     live: bool = False
     sparse: bool = False
     notes: tuple[str, ...] = ()
@@ -51,6 +52,8 @@ class CheckRequest:
     reference: str
     inputs: tuple[str, ...]
     thresholds: tuple[float | None, ...]
+    task: Task | None = None
+    metric: str | None = None
     quantize: str = "none"
     threads: int = 2
     runs: int = 50
@@ -65,6 +68,7 @@ class CheckAnswer:
     agreement: float | None
     metric: str | None = None
     value: float | None = None
+    model_value: float | None = None
     latency_ms: Latency | None = None
     ops: dict[str, int] | None = None
     failure: str | None = None

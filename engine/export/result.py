@@ -35,9 +35,9 @@ class Checks:
 
     ``max_abs_diff`` is the largest absolute difference from the model that was converted, over
     all outputs and samples; ``agreement`` the share of equal decisions (class per sample or per
-    pixel; None where the outputs are no decisions); ``metric`` and ``value`` need labelled
-    samples. ``samples`` counts what was compared; ``live`` says that no samples were given and
-    random input was used.
+    pixel; None where the outputs are no decisions). ``metric`` and ``value`` need labelled
+    samples; ``model_value`` is that of the model on the same ones. ``samples`` counts what was
+    compared; ``live`` says that no samples were given and random input was used.
     """
 
     reloaded: bool
@@ -45,6 +45,7 @@ class Checks:
     agreement: float | None = None
     metric: str | None = None
     value: float | None = None
+    model_value: float | None = None
     latency_ms: Latency | None = None
     samples: int = 0
     live: bool = False

@@ -1,15 +1,17 @@
 """Model-ready samples: read from an ``.npz``, or made up where none are given.
 
 Owns the form of a samples file: ``x`` (or ``x_0``, ``x_1`` ... for several inputs), float32 as
-the model takes it, batch axis first; optionally ``y``, integer class ids or masks. It knows
-nothing of data sets, splits and preprocessing, and needs only numpy.
+the model takes it, batch axis first; optionally ``y``, labels, and ``calibration``, more inputs
+(of the training part) from which int8 takes the range of its values. It knows nothing of data
+sets, splits and preprocessing, and needs only numpy.
 """
 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,10 +31,11 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """Arrays for each input, batch axis first, and labels where they are known."""
+    """Arrays for each input, batch axis first; labels and calibration input where given."""
 
     inputs: tuple[np.ndarray, ...]
     labels: np.ndarray | None = None
+    calibration: tuple[np.ndarray, ...] | None = None
     live: bool = False
 
     def __len__(self) -> int:
@@ -51,9 +54,9 @@ def read_samples(path: Path) -> Samples:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            names = ["x"] if "x" in file else _numbered(file.files)
-            inputs = tuple(file[name] for name in names)
-            labels = file.get("y")
+            inputs = _arrays(file, "x")
+            calibration = _arrays(file, "calibration")
+            labels = file["y"] if "y" in file.files else None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             "samples.unreadable",
@@ -80,7 +83,7 @@ def read_samples(path: Path) -> Samples:
             f"The samples hold infinity or NaN: {path}.",
             "Leave those samples out.",
         )
-    return Samples(inputs=inputs, labels=labels)
+    return Samples(inputs=inputs, labels=labels, calibration=calibration or None)
 
 
 def write_samples(path: Path, samples: Samples) -> None:
@@ -101,14 +104,23 @@ def fit_samples(samples: Samples, specs: tuple[InputSpec, ...]) -> Samples:
     UserError
         ``samples.inputs`` for a wrong number of inputs, ``samples.shape`` for a wrong shape.
     """
-    if len(samples.inputs) != len(specs):
+    calibration = samples.calibration
+    return replace(
+        samples,
+        inputs=_fit(samples.inputs, specs),
+        calibration=None if calibration is None else _fit(calibration, specs),
+    )
+
+
+def _fit(arrays: tuple[np.ndarray, ...], specs: tuple[InputSpec, ...]) -> tuple[np.ndarray, ...]:
+    if len(arrays) != len(specs):
         raise UserError(
             "samples.inputs",
-            f"The model takes {len(specs)} inputs, the samples have {len(samples.inputs)}.",
+            f"The model takes {len(specs)} inputs, the samples have {len(arrays)}.",
             "Write one array an input: x_0, x_1, ...",
         )
     fitted = []
-    for array, spec in zip(samples.inputs, specs, strict=True):
+    for array, spec in zip(arrays, specs, strict=True):
         shape = tuple(array.shape[1:])
         if len(shape) != len(spec.shape) or any(
             want not in (None, have) for want, have in zip(spec.shape, shape, strict=True)
@@ -121,7 +133,7 @@ def fit_samples(samples: Samples, specs: tuple[InputSpec, ...]) -> Samples:
                 "The samples must be as the model takes them.",
             )
         fitted.append(np.ascontiguousarray(array, dtype=spec.dtype))
-    return Samples(inputs=tuple(fitted), labels=samples.labels, live=samples.live)
+    return tuple(fitted)
 
 
 def live_samples(
@@ -149,11 +161,14 @@ def live_samples(
     return Samples(inputs=tuple(inputs), live=True)
 
 
-def _numbered(names: list[str]) -> list[str]:
-    found: list[str] = []
-    while f"x_{len(found)}" in names:
-        found.append(f"x_{len(found)}")
-    return found
+def _arrays(file: Any, name: str) -> tuple[np.ndarray, ...]:
+    """The array of this name, or those numbered from 0."""
+    if name in file.files:
+        return (file[name],)
+    found: list[np.ndarray] = []
+    while f"{name}_{len(found)}" in file.files:
+        found.append(file[f"{name}_{len(found)}"])
+    return tuple(found)
 
 
 def _blobs(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -16,20 +16,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine.data.task import Task, find_task, last_activation
 from engine.errors import UserError
 from engine.export.parts import read_parts
 from engine.export.samples import InputSpec, Samples, fit_samples, live_samples, read_samples
-from engine.modelfile import open_model, rebuild
+from engine.modelfile import LayerGraph, open_model, rebuild
 
 BATCH = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputSpec:
-    """One output: its layer's name, its threshold where it has one channel and decides."""
-
-    name: str
-    threshold: float | None = None
 
 
 def limit_threads(threads: int = 2) -> None:
@@ -47,16 +40,25 @@ def plain_options() -> Any:
     return tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 
 
-def open_source(path: Path) -> keras.Model:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An opened model: our graph of it, and the Keras model built from it."""
+
+    graph: LayerGraph
+    model: keras.Model
+
+
+def open_source(path: Path) -> Source:
     """Rebuild a model from a Keras file or from a folder of :mod:`engine.export.parts`.
 
     No code of the file runs, and Keras itself never opens it.
     """
     if path.is_dir():
         graph, weights = read_parts(path)
-        return rebuild.build(graph, weights)
-    model_file, weights = open_model(path)
-    return rebuild.build(model_file.graph, weights)
+    else:
+        model_file, weights = open_model(path)
+        graph = model_file.graph
+    return Source(graph=graph, model=rebuild.build(graph, weights))
 
 
 def inputs_of(model: keras.Model) -> tuple[InputSpec, ...]:
@@ -68,12 +70,24 @@ def inputs_of(model: keras.Model) -> tuple[InputSpec, ...]:
     return tuple(specs)
 
 
-def outputs_of(model: keras.Model) -> tuple[OutputSpec, ...]:
-    """Outputs of a model, in order."""
-    return tuple(
-        OutputSpec(name=name, threshold=_threshold(tensor))
-        for name, tensor in zip(model.output_names, model.outputs, strict=True)
-    )
+def thresholds_of(source: Source) -> tuple[float | None, ...]:
+    """For each output the value above which it says yes: 0.5 after a sigmoid, else None."""
+    if len(source.model.outputs) == 1:
+        return (0.5 if last_activation(source.graph) == "sigmoid" else None,)
+    return tuple(_threshold(tensor) for tensor in source.model.outputs)
+
+
+def task_of(source: Source, samples: Samples) -> Task | None:
+    """What the labels make of the model; None without labels or with several outputs.
+
+    Raises
+    ------
+    UserError
+        Where labels and output do not belong together.
+    """
+    if samples.labels is None or len(source.model.outputs) != 1:
+        return None
+    return find_task(source.graph, samples.labels)
 
 
 def static_inputs(
@@ -151,13 +165,9 @@ def _identifier(name: str, taken: set[str]) -> str:
     return cleaned
 
 
-def _last_operation(tensor: Any) -> Any:
-    return tensor._keras_history.operation
-
-
 def _threshold(tensor: Any) -> float | None:
     """0.5 for a sigmoid at the end, None for anything else."""
-    operation = _last_operation(tensor)
+    operation = tensor._keras_history.operation
     activation = getattr(operation, "activation", None)
     name = getattr(activation, "__name__", None) or type(operation).__name__
     return 0.5 if name.lower() == "sigmoid" else None
