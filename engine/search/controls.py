@@ -37,14 +37,19 @@ Outputs = Callable[[Part], np.ndarray]
 RUN_TIMEOUT_S = 1800.0
 
 
-def dense_fine_tuned(context: Context, epochs: int, control: EngineControl) -> keras.Model:
-    """The dense model after ``epochs`` of the fine-tune that the result had, norms re-estimated."""
+def dense_fine_tuned(
+    context: Context, epochs: int, control: EngineControl, *, on_batch: Callable[[int, int], None]
+) -> keras.Model:
+    """The dense model after ``epochs`` of the fine-tune that the result had, norms re-estimated.
+
+    ``on_batch`` is told the step, from 1, and the number of steps.
+    """
     model = build(context.candidate.graph, context.candidate.weights)
     train = context.data.train
     fine_tune(
         model, train.images, train.labels, preprocess=context.transform, loss=context.loss,
         settings=replace(context.settings, epochs=max(1, epochs)), teacher=context.teacher,
-        control=control,
+        control=control, on_batch=lambda step, steps, loss: on_batch(step, steps),
     )  # fmt: skip
     reestimate_norms(
         model, train.images, preprocess=context.transform, batches=NORM_BATCHES,

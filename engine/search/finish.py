@@ -29,7 +29,7 @@ from engine.search.measure import read_verdict
 from engine.search.models import Candidate
 from engine.search.samples import write_export_samples
 from engine.search.sizes import SizeMeter
-from engine.search.trials import TrialRunner
+from engine.search.trials import Clock, TrialRunner
 from engine.search.verdict import Target
 
 LEVEL = 0.95
@@ -45,6 +45,7 @@ def finish(
     emit: Emit,
     control: EngineControl,
     meter: SizeMeter,
+    clock: Clock,
 ) -> str:
     """Close a search with the best trial, or with the baseline where none was accepted.
 
@@ -66,7 +67,8 @@ def finish(
     if best is not None and context.job.controls:
         emit(ev.PhaseStarted(phase="controls"))
         epochs = max(1, runner.arm(best.trial).epochs)
-        tuned = (dense_fine_tuned(context, epochs, control), epochs)
+        clock.begin_last()
+        tuned = (dense_fine_tuned(context, epochs, control, on_batch=clock.batch), epochs)
     emit(ev.PhaseStarted(phase="report"))
     report = _read_report(context, target, runner, best, emit, control)
     if tuned is not None:

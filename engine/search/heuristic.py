@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from engine.events import Step, Why
 from engine.search.asking import Ask, Asking, Limits, Told
@@ -31,10 +30,11 @@ FIRST_DENSITY = 0.3
 BRACKET_RATIO = 1.1
 """A bracket narrower than this ratio (of keep, or of density) is as good as closed."""
 
+ROUGH_BRACKET_RATIO = 1.4
+"""The same for channels where weights follow: a fine-tune is worth more there."""
+
 SLIMMING_LAMBDA = 1e-4
 """Network slimming's lambda (Liu et al., ICCV 2017)."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -70,7 +70,8 @@ def heuristic(limits: Limits) -> Asking:
     both = limits.has_channels and limits.has_weights
     if limits.has_channels:
         share = math.ceil(0.5 * limits.fine_tunes) if both else limits.fine_tunes
-        yield from channels(done, share, limits)
+        bracket = ROUGH_BRACKET_RATIO if both else BRACKET_RATIO
+        yield from channels(done, share, limits, bracket=bracket)
     if limits.has_weights and done.left > 0:
         share = max(1, math.ceil(0.6 * done.left)) if both else done.left
         yield from weights(done, share, step="weights")
@@ -90,8 +91,13 @@ def unstructured(limits: Limits) -> Asking:
         yield from weights(Accepted(left=limits.fine_tunes), limits.fine_tunes, step="weights")
 
 
-def channels(done: Accepted, share: int, limits: Limits) -> Asking:
-    """Lower the keep ratio until the floor is met no more; at most ``share`` fine-tunes."""
+def channels(
+    done: Accepted, share: int, limits: Limits, *, bracket: float = BRACKET_RATIO
+) -> Asking:
+    """Lower the keep ratio until the floor is met no more; at most ``share`` fine-tunes.
+
+    ``bracket`` is the ratio of a keep that held to one that did not which is narrow enough.
+    """
     if limits.l1_phase and limits.has_gamma:
         told = yield Ask(
             kind="fine_tune", step="channels", keep=1.0, gamma_l1=SLIMMING_LAMBDA,
@@ -110,7 +116,7 @@ def channels(done: Accepted, share: int, limits: Limits) -> Asking:
             holds = min(holds, told.keep)
         else:
             breaks = max(breaks, keep)
-        if breaks > 0.0 and holds / breaks < BRACKET_RATIO:
+        if breaks > 0.0 and holds / breaks < bracket:
             return
         if holds <= limits.smallest_keep * BRACKET_RATIO:
             return

@@ -88,11 +88,11 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         value = context.measure.value(context.baseline_rows)
         if target.sign * (value - target.floor) < 0:
             return finish.baseline_below(context, target, folder, emit)
-        clock = Clock(emit, budget.fine_tunes, time.monotonic)
+        clock = Clock(emit, budget.fine_tunes, time.monotonic, control=job.controls)
         runner = TrialRunner(context, target, folder, emit, control, meter=meter, clock=clock)
         done = {t.trial: t for t in earlier.trials}
         best = _drive(_strategy(context, budget), runner, target, budget, done, emit, control)
-        return finish.finish(context, target, runner, best, folder, emit, control, meter)
+        return finish.finish(context, target, runner, best, folder, emit, control, meter, clock)
 
 
 def _refuse(job: Job) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from engine.events import Why
 
-GUARD_SE = 1.0
-"""Guard band in standard errors of the comparison on the search split."""
+GUARD_SE = 1.5
+"""Guard band in standard errors of the comparison on the search split. With 1.0 a search on
+vgg_fashion ended 0.14 points below the floor on the report split: two draws of 5,000 differ."""
 
-GUARD_SHARE = 0.4
+GUARD_SHARE = 0.5
 """The guard never eats more than this share of the tolerance."""
 
 
