@@ -1,0 +1,119 @@
+"""Which random changes of training images a fine-tune may use, decided by measuring.
+
+Owns the choice: a change is used only if the model itself still recognises the changed images.
+Digits and traffic signs are so never flipped, without anybody saying so. How images are changed is
+in :mod:`engine.data.tf_augment`; this module knows neither TensorFlow nor files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.data.metrics import metric_named, per_sample, value
+from engine.data.parts import Part
+from engine.data.task import Task
+
+SAMPLES = 500
+MASK_SAMPLES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """Random changes of a training image; the default changes nothing.
+
+    Attributes
+    ----------
+    flip, flip_vertical
+        Left-right and up-down, each for half of the images.
+    shift
+        Largest shift, as a share of height and width; the border pixel is repeated.
+    crop
+        Largest share of height and width that is cut away before resizing back.
+    colour
+        Largest relative change of brightness and of contrast.
+    """
+
+    flip: bool = False
+    flip_vertical: bool = False
+    shift: float = 0.0
+    crop: float = 0.0
+    colour: float = 0.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the changes that are used."""
+        return tuple(name for name, single in SINGLE.items() if self._has(single))
+
+    def _has(self, single: Augmentation) -> bool:
+        return any(getattr(self, field) and getattr(single, field) for field in _FIELDS)
+
+
+_FIELDS = ("flip", "flip_vertical", "shift", "crop", "colour")
+
+SINGLE: dict[str, Augmentation] = {
+    "flip": Augmentation(flip=True),
+    "flip_vertical": Augmentation(flip_vertical=True),
+    "shift": Augmentation(shift=0.125),
+    "crop": Augmentation(crop=0.125),
+    "colour": Augmentation(colour=0.2),
+}
+"""The changes that are tried, one at a time, at the strength at which they are used."""
+
+Apply = Callable[[Augmentation, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Changes raw images and their labels (masks move along), always in the same way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The changes that passed, and by how much the metric fell under each (below 0: it rose)."""
+
+    chosen: Augmentation
+    drops: dict[str, float]
+    samples: int
+
+
+def measure_augmentation(
+    outputs_of: Callable[[np.ndarray], np.ndarray],
+    apply: Apply,
+    part: Part,
+    task: Task,
+    *,
+    tolerance: float,
+    metric: str | None = None,
+    ignore_label: int | None = None,
+) -> Measured:
+    """Try each change on train samples and keep those under which the model holds.
+
+    Parameters
+    ----------
+    outputs_of
+        The dense model on raw images ``(n, h, w, c)``: preprocessing is its business.
+    tolerance
+        Largest fall of the metric, in its own unit.
+    metric
+        None for the task's own.
+    """
+    masks = task.kind in ("segmentation", "binary_segmentation")
+    some = part.sample(MASK_SAMPLES if masks else SAMPLES)
+    name = metric or task.metric
+    sign = 1 if metric_named(name).higher_is_better else -1
+
+    def judged(images: np.ndarray, labels: np.ndarray) -> float:
+        rows = per_sample(name, outputs_of(images), labels, task, ignore_label=ignore_label)
+        return value(name, rows)
+
+    plain = judged(some.images, some.labels)
+    drops = {
+        change: sign * (plain - judged(*apply(single, some.images, some.labels)))
+        for change, single in SINGLE.items()
+    }
+    chosen = Augmentation()
+    for change, single in SINGLE.items():
+        if drops[change] < tolerance:
+            chosen = replace(
+                chosen, **{f: getattr(single, f) for f in _FIELDS if getattr(single, f)}
+            )
+    return Measured(chosen=chosen, drops=drops, samples=len(some))
