@@ -14,10 +14,12 @@ from engine.channels.constants import Folds, folds
 from engine.channels.groups import Channels
 from engine.channels.plan import Plan, check
 from engine.channels.surgery import kept_positions, with_folds
-from engine.modelfile.graph import LayerGraph, Weights
+from engine.modelfile.graph import Layer, LayerGraph, Node, Weights, WeightSpec
 
 REL_DIFF_LIMIT = 1e-4
 """Largest difference over the output's standard deviation that counts as equal."""
+
+_ACROSS = ("LayerNormalization", "RMSNormalization", "UnitNormalization", "GroupNormalization")
 
 _LAST = ("Softmax", "Activation", "ReLU", "Sigmoid", "LogSoftmax", "Relu", "Tanh")
 
@@ -50,7 +52,65 @@ def reference(
         index[axis.axis] = ~mask
         array[tuple(index)] = 0
         out[axis.layer][axis.weight] = array
-    return graph, out
+    return _narrow_norms(graph, out, channels, keep)
+
+
+def _narrow_norms(
+    graph: LayerGraph, weights: Weights, channels: Channels, keep: np.ndarray
+) -> tuple[LayerGraph, Weights]:
+    """Norms over channels (followed with ``through_norms``) see only what is kept.
+
+    Around each such norm, two dense layers of zeros and ones pick the kept channels and lay its
+    outputs back into full width, so that all else keeps its width.
+    """
+    layers, tensors, nodes = dict(graph.layers), list(graph.tensors), list[Node]()
+    for node in graph.nodes:
+        layer = graph.layers[node.layer]
+        units = channels.tensor_units[node.outputs[0]]
+        mask = None if units is None else ((units < 0) | keep[units]).ravel()
+        if mask is None or mask.all() or not _spans_channels(layer, mask.size):
+            nodes.append(node)
+            continue
+        pick = np.eye(mask.size, dtype=np.float32)[:, mask]
+        for spec in layer.weights:
+            weights[layer.name][spec.name] = weights[layer.name][spec.name][mask]
+        specs = tuple(replace(w, shape=(int(mask.sum()),)) for w in layer.weights)
+        layers[layer.name] = replace(layer, weights=specs)
+        wide, narrow = tensors[node.inputs[0]], len(tensors)
+        shape = (*(wide.shape or ())[:-1], int(mask.sum()))
+        tensors += [replace(wide, shape=shape), replace(wide, shape=shape)]
+        number = len(nodes)
+        nodes += [
+            _linear(layers, weights, f"{layer.name}_keep_{number}", pick, node.inputs[0], narrow),
+            replace(
+                node, inputs=(narrow,), outputs=(narrow + 1,),
+                args=({"tensor": narrow}, *node.args[1:]),
+            ),
+            _linear(
+                layers, weights, f"{layer.name}_lay_{number}", pick.T, narrow + 1, node.outputs[0]
+            ),
+        ]  # fmt: skip
+    return replace(graph, layers=layers, tensors=tuple(tensors), nodes=tuple(nodes)), weights
+
+
+def _spans_channels(layer: Layer, width: int) -> bool:
+    """Whether a norm's statistics are over several channels (an instance norm's are not)."""
+    return layer.class_name in _ACROSS and layer.config.get("groups") not in (-1, width)
+
+
+def _linear(
+    layers: dict[str, Layer], weights: Weights, name: str, kernel: np.ndarray, source: int, to: int
+) -> Node:
+    """A dense layer of ours without bias, put among the layers; its call."""
+    config = {"name": name, "units": kernel.shape[1], "use_bias": False, "activation": "linear"}
+    layers[name] = Layer(
+        name=name,
+        class_name="Dense",
+        config=config,
+        weights=(WeightSpec(name="kernel", shape=kernel.shape),),
+    )
+    weights[name] = {"kernel": kernel}
+    return Node(layer=name, inputs=(source,), outputs=(to,), args=({"tensor": source},))
 
 
 def shifted(plan: Plan, channels: Channels) -> Plan | None:

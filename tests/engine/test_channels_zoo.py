@@ -70,6 +70,23 @@ def test_that_a_cut_net_equals_its_reference(name: str) -> None:
     assert _apart(_run(wrong.graph, wrong.weights, inputs), wanted) > REL_DIFF_LIMIT
 
 
+def test_that_norms_are_followed_when_asked() -> None:
+    graph, weights, inputs, _ = _opened("layer_norm")
+    pinned, channels = trace(graph), trace(graph, through_norms=True)
+    assert not pinned.group("g1").prunable
+    assert "LayerNormalization" in (pinned.layer_reason("patch") or "")
+    assert channels.group("g1").prunable
+    plan = _plan(graph, weights, channels)
+    made = cut(graph, weights, channels, plan)
+
+    wanted = _run(*reference(graph, weights, channels, plan), inputs)
+    assert _apart(_run(made.graph, made.weights, inputs), wanted) <= REL_DIFF_LIMIT
+    other = shifted(plan, channels)
+    assert other is not None
+    wrong = cut(graph, weights, channels, other)
+    assert _apart(_run(wrong.graph, wrong.weights, inputs), wanted) > REL_DIFF_LIMIT
+
+
 @pytest.mark.parametrize("name", zoo.names())
 def test_that_the_predicted_cost_is_what_keras_counts(name: str) -> None:
     graph, weights, _, _ = _opened(name)
