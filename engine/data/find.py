@@ -137,6 +137,8 @@ def find_preprocess(
     """
     first, usual = _look_sizes(part, task)
     samples = samples or usual
+    if part.ready:
+        wish = PreprocessWish(mode="none", order="rgb")
     options = candidates(part.sample(SAMPLES).images, wish)
     judge = _Judge(predict, task, ignore_label)
     rows = judge.rows(options, part.sample(first))

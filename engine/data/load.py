@@ -23,6 +23,7 @@ from engine.data.raw import RawPart, RawSource
 from engine.data.sources.arrays import read_h5, read_npy_folder, read_npz
 from engine.data.sources.digits import read_digits
 from engine.data.sources.folders import read_folder
+from engine.data.sources.script import read_script
 from engine.data.sources.tables import read_csv
 from engine.data.splits import HALVES, WHOLE, divide, shared_hashes
 from engine.data.store import subset
@@ -99,6 +100,8 @@ def read_source(name: str, target: ImageTarget) -> RawSource:
         return read_h5(path)
     if suffix in (".csv", ".tsv"):
         return read_csv(path, target)
+    if suffix == ".py":
+        return read_script(path, target)
     if suffix in _PICKLES:
         raise _pickle_error(path)
     raise UserError("data.format", f"Data of this kind are not read: {name}.", _FORMS_HINT)
@@ -208,9 +211,9 @@ def _divided(
     copies = _duplicates(train, search, report, notes)
     return LoadedData(
         source=spec.source,
-        train=_part(train),
-        search=_part(search),
-        report=_part(report),
+        train=_part(train, source.ready),
+        search=_part(search, source.ready),
+        report=_part(report, source.ready),
         labels_are=labels.kind,
         class_names=labels.class_names,
         ignore_label=labels.ignore_label,
@@ -277,8 +280,8 @@ def _subset(part: RawPart, indices: np.ndarray) -> RawPart:
     )
 
 
-def _part(raw: RawPart) -> Part:
-    return Part(images=raw.images, labels=raw.labels, names=raw.names)
+def _part(raw: RawPart, ready: bool) -> Part:
+    return Part(images=raw.images, labels=raw.labels, names=raw.names, ready=ready)
 
 
 def _duplicates(train: RawPart, search: RawPart, report: RawPart, notes: list[str]) -> int:

@@ -30,11 +30,14 @@ class Part:
         float32 ``(n, k)``.
     names
         A path or id of each sample; empty where the source has none.
+    ready
+        Whether the images are the model's input already, so that nothing is to be tried.
     """
 
     images: np.ndarray
     labels: np.ndarray
     names: tuple[str, ...] = ()
+    ready: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
@@ -45,6 +48,7 @@ class Part:
             images=self.images[indices],
             labels=self.labels[indices],
             names=tuple(self.names[i] for i in indices) if self.names else (),
+            ready=self.ready,
         )
 
     def sample(self, count: int) -> Part:

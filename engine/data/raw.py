@@ -37,7 +37,7 @@ class RawSource:
     """A source: its parts by name, and what is known of all of them.
 
     ``class_names`` is empty where the source has none. ``seen`` is set where the source itself
-    knows whether its held-out parts were trained on.
+    knows whether its held-out parts were trained on. ``ready`` images are the model's input.
     """
 
     parts: dict[str, RawPart]
@@ -45,3 +45,4 @@ class RawSource:
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seen: Literal["yes", "no", "unknown"] | None = None
+    ready: bool = False

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -111,3 +111,64 @@ def rows_at_once(array: np.ndarray) -> int:
     """How many rows make a piece of some MiB."""
     row_bytes = int(np.prod(array.shape[1:], dtype=np.int64)) * array.dtype.itemsize
     return max(1, _COPY_BYTES // max(row_bytes, 1))
+
+
+class Collector:
+    """Pieces of unknown number put together along the first axis, on disk once they are many."""
+
+    def __init__(self) -> None:
+        self._pieces: list[np.ndarray] = []
+        self._bytes = 0
+        self._file: BinaryIO | None = None
+        self._like: np.ndarray | None = None
+        self._count = 0
+
+    def add(self, piece: np.ndarray) -> None:
+        """Add samples ``(n, ...)``.
+
+        Raises
+        ------
+        ValueError
+            Where large data change their shape or type on the way.
+        """
+        if self._file is None:
+            self._pieces.append(piece)
+            self._bytes += piece.nbytes
+            if self._bytes > IN_MEMORY_BYTES and piece.dtype.kind in "buif":
+                self._spill()
+            return
+        self._write(piece)
+
+    def _spill(self) -> None:
+        self._file = tempfile.TemporaryFile(dir=cache_folder(), prefix="images-")  # noqa: SIM115
+        pieces, self._pieces = self._pieces, []
+        for piece in pieces:
+            self._write(piece)
+
+    def _write(self, piece: np.ndarray) -> None:
+        if self._like is None:
+            self._like = piece[:0]
+        like = self._like
+        if piece.shape[1:] != like.shape[1:] or piece.dtype != like.dtype:
+            raise ValueError(
+                f"samples of {like.shape[1:]} {like.dtype}, then of {piece.shape[1:]} {piece.dtype}"
+            )
+        assert self._file is not None
+        self._file.write(np.ascontiguousarray(piece).data)
+        self._count += len(piece)
+
+    def finish(self) -> np.ndarray:
+        """All samples in one array.
+
+        Raises
+        ------
+        ValueError
+            Where the pieces do not fit together.
+        """
+        if self._file is None:
+            return np.concatenate(self._pieces)
+        assert self._like is not None
+        with self._file as file:
+            file.flush()
+            shape = (self._count, *self._like.shape[1:])
+            return StreamedArray(file, dtype=self._like.dtype, mode="r+", shape=shape)
