@@ -27,7 +27,7 @@ from engine.modelfile.graph import LayerGraph, WeightSpec
 from engine.modelfile.hdf5 import H5File
 from engine.modelfile.match import Match, match_names, match_places
 from engine.modelfile.objects import bad_config
-from engine.modelfile.translate import model_tree
+from engine.modelfile.translate import check_is_model, model_tree
 
 _FLOAT_MAX = 3.4028234663852886e38
 _CHUNK_BYTES = 1 << 20
@@ -111,6 +111,7 @@ def _build(
     raw: dict[str, Any], generation: int, compiled: object
 ) -> tuple[Built, dict[str, Any] | None, tuple[str, ...]]:
     model = {k: v for k, v in raw.items() if k != "compile_config"}
+    check_is_model(model)
     check_model(model)
     clean, warnings = clean_compile(compiled)
     try:

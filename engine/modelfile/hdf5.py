@@ -83,6 +83,8 @@ class H5File:
 
     def attribute(self, path: str, name: str) -> Any:
         """An attribute as text, a list of texts, or a number; None where there is none."""
+        if not self.has(path):
+            return None
         try:
             attributes = self._file[path].attrs if path else self._file.attrs
             if name not in attributes:
@@ -112,6 +114,8 @@ class H5File:
 
     def has(self, path: str) -> bool:
         """Whether there is a group or dataset of this path, reached by hard links alone."""
+        if not path.strip("/"):
+            return True
         try:
             place = self._file["/"]
             for part in path.strip("/").split("/"):

@@ -19,7 +19,10 @@ from engine.errors import UserError
 from engine.modelfile.codec import graph_from_plain
 from engine.modelfile.graph import ModelFile, Weights
 
-READ_TIMEOUT_S: Final = 60.0
+READ_TIMEOUT_S = 60.0
+"""Wall time for any file; large ones get more."""
+
+_CHILD = "engine.modelfile.child"
 _MEMORY_BYTES: Final = 2 << 30
 _HEAD_BYTES: Final = 512
 
@@ -83,7 +86,7 @@ def model_file(path: Path, answer: Mapping[str, Any]) -> ModelFile:
 
 
 def _call(path: Path, weights_to: Path | None) -> dict[str, Any]:
-    target = f"engine.modelfile.child:{reader_of(path)}"
+    target = f"{_CHILD}:{reader_of(path)}"
     size = path.stat().st_size
     payload = {
         "path": str(path.resolve()),

@@ -55,14 +55,28 @@ def model_tree(
         if not isinstance(inner, Mapping):
             raise bad_config("a Sequential model without layers")
         return _sequential(inner, generation, _build_shape(config, inner, build_shape), depth)
-    if not isinstance(inner, Mapping) or "layers" not in inner:
-        raise UserError(
-            "model.subclassed",
-            "The model is a subclassed one, whose layers stand in Python code and not in the "
-            f"file: {str(class_name)[:80]}.",
-            "Build it as a Functional model and save that.",
-        )
+    check_is_model(config)
+    assert isinstance(inner, Mapping)
     return _functional(inner, generation, depth)
+
+
+def check_is_model(config: Mapping[str, Any]) -> None:
+    """Refuse what has no list of layers: a subclassed model, or no model at all.
+
+    Raises
+    ------
+    UserError
+        ``model.subclassed``.
+    """
+    class_name, inner = config.get("class_name"), config.get("config")
+    if class_name == "Sequential" or (isinstance(inner, Mapping) and "layers" in inner):
+        return
+    raise UserError(
+        "model.subclassed",
+        "The model is a subclassed one, whose layers stand in Python code and not in the "
+        f"file: {str(class_name)[:80]}.",
+        "Build it as a Functional model and save that.",
+    )
 
 
 def _build_shape(outer: Mapping[str, Any], inner: Mapping[str, Any], given: object) -> object:
