@@ -366,11 +366,14 @@ class Session(QObject):
     def _on_engine_changed(self) -> None:
         if self._thread is None:
             return
-        before = self.record.state.status
+        before = self.record.state
         self.record = self._thread.take()
+        now = self.record.state
         self._note_baseline()
         self.record_changed.emit()
-        if self.record.state.status != before:
+        if now.data is not before.data or now.baseline is not before.baseline:
+            self.wishes_changed.emit()
+        if now.status != before.status:
             self.verbs_changed.emit()
 
     def _on_engine_finished(self) -> None:
@@ -384,6 +387,7 @@ class Session(QObject):
         self.stopping = self.kill_offered = False
         self._note_baseline()
         self.record_changed.emit()
+        self.wishes_changed.emit()
         self.verbs_changed.emit()
         error = self.record.state.error
         if self.record.state.status == "failed" and error is not None:

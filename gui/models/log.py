@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QRect,
+    QSize,
+    Qt,
+)
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QAbstractItemView, QStyledItemDelegate, QStyleOptionViewItem
 
 from engine import events as ev
 from gui import sentences
@@ -15,6 +23,11 @@ from gui.record import LogEvent
 from gui.theme import colours
 
 Index = QModelIndex | QPersistentModelIndex
+ICON_ROOM = 40
+"""Pixels of a row that the icon and the margins take."""
+
+GAP = 2
+CACHED_SIZES = 4000
 TRIAL_ROLE = Qt.ItemDataRole.UserRole
 PLAIN = (ev.PhaseStarted, ev.RunStarted)
 
@@ -45,11 +58,32 @@ def mark(event: LogEvent) -> tuple[str, str]:
 class LogDelegate(QStyledItemDelegate):
     """Icons stand beside the first line of a sentence."""
 
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._sizes: dict[tuple[str, int, float], QSize] = {}
+
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
         """Qt: how a line is drawn."""
         super().initStyleOption(option, index)
         align = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
         option.decorationAlignment = align
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        """Qt: room for the wrapped sentence; kept, since a list asks for all rows at each new one.
+
+        ``option.rect`` is empty here, so the width is the view's own.
+        """
+        view = option.widget
+        width = view.viewport().width() if isinstance(view, QAbstractItemView) else 400
+        key = (str(index.data()), width, option.font.pointSizeF())
+        size = self._sizes.get(key)
+        if size is None:
+            if len(self._sizes) > CACHED_SIZES:
+                self._sizes.clear()
+            room = QRect(0, 0, max(width - ICON_ROOM, 40), 10_000)
+            text = option.fontMetrics.boundingRect(room, Qt.TextFlag.TextWordWrap, key[0])
+            size = self._sizes[key] = QSize(width - 2 * GAP, max(text.height(), 16) + 2 * GAP)
+        return size
 
 
 class LogModel(QAbstractListModel):
@@ -58,6 +92,7 @@ class LogModel(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._log: tuple[LogEvent, ...] = ()
+        self._texts: list[str] = []
         self._metric: str | None = None
 
     def set_log(self, log: tuple[LogEvent, ...], metric: str | None) -> None:
@@ -74,10 +109,12 @@ class LogModel(QAbstractListModel):
         if same < len(self._log):
             self.beginRemoveRows(QModelIndex(), same, len(self._log) - 1)
             self._log = self._log[:same]
+            del self._texts[same:]
             self.endRemoveRows()
         if same < len(log):
             self.beginInsertRows(QModelIndex(), same, len(log) - 1)
             self._log = log
+            self._texts += [sentences.sentence(event, metric) for event in log[same:]]
             self.endInsertRows()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
@@ -91,7 +128,7 @@ class LogModel(QAbstractListModel):
         event = self._log[index.row()]
         match role:
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.ToolTipRole:
-                return sentences.sentence(event, self._metric)
+                return self._texts[index.row()]
             case Qt.ItemDataRole.DecorationRole:
                 name, tint = mark(event)
                 return pixmap(name, str(getattr(colours(), tint)), 16)

@@ -32,6 +32,8 @@ class CloudPlot(QWidget):
         self._state = RunState()
         self._shown: Cloud | None = None
         self._selected: int | None = None
+        self._pens: dict[str, Any] = {}
+        self._brushes: dict[str, Any] = {}
         self._bottom = UnitAxis("bottom", lambda v: units.tick(units.short_count(v)), log=True)
         self._left = UnitAxis("left", lambda v: f"{v:.1f}")
         self.plot = Plot("Size against accuracy", self._bottom, self._left)
@@ -108,10 +110,20 @@ class CloudPlot(QWidget):
             "pos": (math.log10(point.x), point.y),
             "size": size,
             "symbol": symbol,
-            "pen": pg.mkPen(tint, width=1.8),
-            "brush": pg.mkBrush(tint if filled else c.surface),
+            "pen": self._pen(tint),
+            "brush": self._brush(tint if filled else c.surface),
             "data": point,
         }
+
+    def _pen(self, tint: str) -> Any:
+        if tint not in self._pens:
+            self._pens[tint] = pg.mkPen(tint, width=1.8)
+        return self._pens[tint]
+
+    def _brush(self, tint: str) -> Any:
+        if tint not in self._brushes:
+            self._brushes[tint] = pg.mkBrush(tint)
+        return self._brushes[tint]
 
     def _ring_spots(self, found: Cloud) -> Iterator[dict[str, Any]]:
         """A ring around the best, another around the selected."""
