@@ -18,7 +18,7 @@ from engine import __version__, jsonio
 from engine.errors import EXIT_DONE, EXIT_FAILED, SecateurError, UserError
 from engine.job import Minimise, Quantize, Seen, Strategy
 
-COMMANDS = ("inspect", "slim", "evaluate", "prune", "export", "resume", "runs", "demo")
+COMMANDS = ("inspect", "slim", "evaluate", "prune", "export", "resume", "runs", "demo", "template")
 FUNCTIONS = {"runs": "list_runs"}
 
 
@@ -130,6 +130,10 @@ def build_parser() -> Parser:
     listing = _command(commands, "runs", "list the runs below a folder")
     listing.add_argument("--base", help="the folder (default: ./secateur-runs)")
     listing.add_argument("--csv", action="store_true", help="as comma-separated values")
+    template = _command(commands, "template", "write a commented data script to start from")
+    template.add_argument("what", choices=("data",))
+    template.add_argument("-o", "--out", default="data.py", help="the file (default: data.py)")
+    template.add_argument("--force", action="store_true", help="replace the output")
     demo = _command(commands, "demo", "the main job on built-in digits, in under three minutes")
     demo.add_argument("--out", metavar="RUN", help="the run folder to make")
     return parser

@@ -79,7 +79,8 @@ def slim(options: argparse.Namespace) -> int:
 def evaluate(options: argparse.Namespace) -> int:
     """``secateur evaluate``."""
     answer = api.evaluate(
-        options.model, options.data, split=options.split, test=options.test,
+        options.model, _given(options.data), split=options.split,
+        test=None if options.test is None else _given(options.test),
         metric=options.metric, preprocess=options.preprocess, seen=options.seen,
     )  # fmt: skip
     if options.json:
@@ -102,8 +103,8 @@ def prune(options: argparse.Namespace) -> int:
     job = Job(
         model=str(Path(options.model).resolve()),
         data=DataSpec(
-            source=_absolute(options.data), test=None if options.test is None else
-            _absolute(options.test), preprocess=options.preprocess, seen=options.seen,
+            source=_given(options.data), test=None if options.test is None else
+            _given(options.test), preprocess=options.preprocess, seen=options.seen,
         ),
         goal=Goal(metric=options.metric, target=options.target, tolerance=options.tolerance,
                   minimise=options.minimise),
@@ -142,9 +143,10 @@ def resume(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """``secateur export``."""
+    data = None if options.data is None else _given(options.data)
     answer = api.export(
         options.source, options.to, options.out, quantize=options.quantize,
-        sparse=options.sparse, data=options.data, force=options.force,
+        sparse=options.sparse, data=data, force=options.force,
     )  # fmt: skip
     if options.json:
         write_json(answer)
@@ -261,8 +263,29 @@ def _interruptible() -> Iterator[Any]:
         signal.signal(signal.SIGINT, before)
 
 
-def _absolute(source: str) -> str:
-    return source if source == "digits" else str(Path(source).resolve())
+def template(options: argparse.Namespace) -> int:
+    """``secateur template``."""
+    from engine.data.template import DATA_SCRIPT
+
+    api.check_free(Path(options.out), force=options.force)
+    jsonio.write_atomic(Path(options.out), DATA_SCRIPT.encode())
+    if options.json:
+        write_json({"schema": 1, "path": options.out})
+    else:
+        _say(f"Wrote {options.out}. Fill it in, then give it as --data {options.out}.")
+    return EXIT_DONE
+
+
+def _given(source: str) -> str:
+    """A source that was typed: its whole path; a script that was typed may run from now on."""
+    if source == "digits":
+        return source
+    path = Path(source).resolve()
+    if path.suffix == ".py":
+        from engine.data.trust import trust
+
+        trust(path)
+    return str(path)
 
 
 def _say(text: str) -> None:

@@ -140,3 +140,14 @@ def test_that_evaluate_finds_everything_by_itself(tmp_path: Path) -> None:
 def test_that_runs_of_an_empty_folder_are_an_empty_list(tmp_path: Path) -> None:
     done = secateur("runs", "--json", cwd=tmp_path)
     assert json.loads(done.stdout)["runs"] == []
+
+
+def test_that_the_data_template_runs_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    written = secateur("template", "data", "--json", cwd=tmp_path)
+    assert json.loads(written.stdout)["path"] == "data.py"
+    done = secateur("evaluate", SAMPLE, "--data", "data.py", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["samples"] == 100
