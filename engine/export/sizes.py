@@ -22,7 +22,7 @@ from engine.modelfile.graph import LayerGraph, Weights
 
 MEASURE_TIMEOUT_S = 300.0
 _BYTES_PER_CALL = {"none": 90, "int8": 190}
-"""What an operator of a TFLite file costs beside its arrays, after gzip; fitted, see the bench."""
+"""What a call costs in a TFLite file beside its arrays, after gzip; fitted on the same models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +71,11 @@ def measure_file_sizes(source: Path, *, caller: Caller, int8: bool = True) -> Fi
 
 
 def estimate_gzip_bytes(graph: LayerGraph, weights: Weights, *, quantize: str = "none") -> int:
-    """Gzip size of the TFLite file without making it, within a few percent.
+    """Gzip size of the TFLite file without making it.
 
     The arrays that a converter keeps (norms fold into one vector) are packed as they would be:
-    float32, float16, or int8 with one scale an output channel.
+    float32, float16, or int8 with one scale an output channel. Measured on six models, dense and
+    with 80 % zeros: within 1 % of float32 (3 % at worst) and 3 % of int8 (7 % at worst).
 
     Parameters
     ----------
