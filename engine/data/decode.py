@@ -8,7 +8,6 @@ of folders and labels.
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,21 +81,20 @@ def image_size(data: bytes) -> tuple[int, int] | None:
 
 
 def open_pixels(data: bytes, mode: str | None) -> np.ndarray | None:
-    """Pixels uint8 ``(height, width, channels)`` in a Pillow mode (None: indices as they are)."""
+    """Pixels uint8 ``(height, width, channels)`` in a Pillow mode (None: indices as they are).
+
+    Pillow warns of odd metadata; who calls this in threads silences it once, outside of them.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata: the pixels are what counts
-            with Image.open(io.BytesIO(data)) as image:
-                if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-                    grey = _grey8(np.asarray(image))
-                    pixels = (
-                        grey if mode is None else np.asarray(Image.fromarray(grey).convert(mode))
-                    )
-                elif mode is None:
-                    keep = image.mode in ("L", "P", "RGB", "RGBA", "LA")
-                    pixels = np.asarray(image if keep else image.convert("L"))
-                else:
-                    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+        with Image.open(io.BytesIO(data)) as image:
+            if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+                grey = _grey8(np.asarray(image))
+                pixels = grey if mode is None else np.asarray(Image.fromarray(grey).convert(mode))
+            elif mode is None:
+                keep = image.mode in ("L", "P", "RGB", "RGBA", "LA")
+                pixels = np.asarray(image if keep else image.convert("L"))
+            else:
+                pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     return np.atleast_3d(pixels)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -120,7 +121,8 @@ def _read_part(
             masks[index] = mask
         return True
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
+        warnings.simplefilter("ignore")  # odd metadata: the pixels are what counts
         good = np.fromiter(pool.map(read, range(count)), dtype=bool, count=count)
     names = relative_names(files.images, root)
     listing.update(zip(names, digests, strict=True))
