@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QSocketNotifier
 from PySide6.QtWidgets import QApplication
 
 from gui.main_window import MainWindow
@@ -30,21 +31,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     app.setDesktopFileName("secateur")
     window = MainWindow()
     window.show()
-    heart = _obey_interrupts(window)
+    notifier = _obey_interrupts(window)
     for argument in arguments:
         window.open_path(Path(argument))
     code = app.exec()
-    heart.stop()
+    notifier.setEnabled(False)
     return code
 
 
-def _obey_interrupts(window: MainWindow) -> QTimer:
-    """Let Ctrl+C in the terminal close the window: Python's handlers need a running interpreter."""
-    signal.signal(signal.SIGINT, lambda *_: window.close())
-    heart = QTimer(window)
-    heart.timeout.connect(lambda: None)
-    heart.start(500)
-    return heart
+def _obey_interrupts(window: MainWindow) -> QSocketNotifier:
+    """Let Ctrl+C in the terminal close the window: the signal wakes Qt through a socket."""
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    far.setblocking(False)
+    notifier = QSocketNotifier(near.fileno(), QSocketNotifier.Type.Read, window)
+
+    def on_signal() -> None:
+        near.recv(64)
+        window.close()
+
+    notifier.activated.connect(on_signal)
+    notifier.setProperty("sockets", (near, far))  # they live as long as it does
+    signal.set_wakeup_fd(far.fileno())
+    signal.signal(signal.SIGINT, lambda *_: None)
+    return notifier
 
 
 if __name__ == "__main__":

@@ -122,6 +122,16 @@ class EngineThread(QThread):
             self._adopt(process)
             for event in process.events():
                 self._tell(event)
+        except OSError as error:
+            self._fail(
+                ErrorInfo(
+                    kind="EngineFailure",
+                    code="engine.io",
+                    message=f"The run folder cannot be written to ({error.strerror}):"
+                    f" {self.search.run}.",
+                    hint="Check that the disk has space and the folder can be written to.",
+                )
+            )
         finally:
             process.close()
 

@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
 
 from engine import __version__
 from engine.errors import ErrorInfo
-from engine.job import DataSpec
+from engine.job import DataSpec, Goal
 from engine.runs import RunSummary, list_runs
 from engine.runstate import RunState
 from gui import sentences, units
@@ -58,6 +58,8 @@ STAGES = (
     ("export", "Export", "package-check"),
 )
 LOG_TAIL_BYTES = 8000
+SAMPLE_TOLERANCE = 0.02
+"""Some hundreds of digits to report on cannot carry a finer statement."""
 
 
 class MainWindow(QMainWindow):
@@ -242,6 +244,8 @@ class MainWindow(QMainWindow):
             return
         self.open_model(sample_model())
         self.session.set_data(DataSpec(source="digits", seen="no"))
+        if self.session.wishes.goal == Goal():
+            self.session.set_goal(Goal(tolerance=SAMPLE_TOLERANCE))
 
     def choose_model(self) -> None:
         """Ask for a model file."""

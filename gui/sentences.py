@@ -218,19 +218,15 @@ def headline(state: RunState) -> str:
         ratio = units.times(before.nonzero, best.sizes.nonzero)
         smaller = f"{ratio} fewer parameters" if ratio else ""
     name = "Your model" if state.model is None else state.model.name
+    if smaller:
+        return f"{name}, with {smaller}"
     match state.status:
-        case "met" if smaller:
-            return f"{name}, with {smaller}"
         case "met":
             return f"{name} as it was: nothing smaller met the floor"
         case "not_met":
             return f"No smaller {name} met the floor"
-        case "stopped" if smaller:
-            return f"Stopped with {smaller}"
         case "stopped":
             return "Stopped before anything was accepted"
-        case "failed" if smaller:
-            return f"The engine failed; a model with {smaller} is kept"
         case "failed":
             return "The engine failed before anything was accepted"
         case _:

@@ -23,9 +23,13 @@ from gui.views.plots import Plot, UnitAxis, line_pen
 
 
 class CloudPlot(QWidget):
-    """The cloud of one run; ``chosen`` carries a trial's id (-1: the baseline)."""
+    """The cloud of one run; ``chosen`` carries a trial's id (-1: the baseline).
+
+    ``noted`` tells what the view leaves out.
+    """
 
     chosen = Signal(int)
+    noted = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,13 +50,13 @@ class CloudPlot(QWidget):
         self._target_text = pg.TextItem(anchor=(1, 1))
         self._best_text = pg.TextItem(anchor=(1.0, 1.35))
         self._rings = pg.ScatterPlotItem(pxMode=True)
-        self._note = pg.TextItem(anchor=(0, 1))
+        self._note = ""
         self.scatter = pg.ScatterPlotItem(hoverable=True, tip=None)
         self.scatter.sigClicked.connect(self._on_clicked)
         self.scatter.sigHovered.connect(self._on_hovered)
         for item in (self._floor, self._target, self._rings, self.scatter):
             self.plot.addItem(item)
-        for item in (self._floor_text, self._target_text, self._best_text, self._note):
+        for item in (self._floor_text, self._target_text, self._best_text):
             self.plot.addItem(item, ignoreBounds=True)
         self.plot.getViewBox().sigRangeChanged.connect(self._place_texts)
         theme().changed.connect(self._restyle)
@@ -157,8 +161,10 @@ class CloudPlot(QWidget):
         notes = [f"{units.plural(below, 'point')} below this view"] if below else []
         if found.unmeasured:
             notes.append(f"{units.plural(found.unmeasured, 'probe')} without a measured size")
-        self._note.setText(", ".join(notes))
-        self._note.setPos(left + 0.01 * (right - left), low)
+        text = ", ".join(notes)
+        if text != self._note:
+            self._note = text
+            self.noted.emit(text)
 
     def _on_clicked(self, _item: object, spots: Any, *_: object) -> None:
         if len(spots):
@@ -197,7 +203,6 @@ class CloudPlot(QWidget):
         self._floor_text.setColor(QColor(c.floor))
         self._target_text.setColor(QColor(c.target))
         self._best_text.setColor(QColor(c.text))
-        self._note.setColor(QColor(c.muted))
         for axis in ("bottom", "left"):
             self.plot.getAxis(axis).labelStyle = {"color": c.muted}
         shown, self._shown = self._shown, None

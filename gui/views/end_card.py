@@ -70,6 +70,7 @@ class EndCard(Card):
         set_role(self.chip, "chip-good" if good else "chip-warn")
         if state.status == "failed":
             set_role(self.chip, "chip-bad")
+        self.head.setToolTip(self.head.text())
         self.numbers.show_pairs(end_numbers(state))
         self.verdict.setText(end_words(state))
         has_model = self.model_path() is not None

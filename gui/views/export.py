@@ -98,6 +98,7 @@ class ExportPanel(QScrollArea):
         self.quantize_head = label("Quantise", "muted")
         self.place = QLineEdit()
         self.place.setAccessibleName("Where to save")
+        self.place.setAcceptDrops(False)
         self.place_button = button("Choose \u2026", self.place_wanted.emit)
         self.replace = QCheckBox("Replace what is there")
         self.replace.setAccessibleName("Replace what is there")

@@ -49,6 +49,7 @@ class LayersPanel(QStackedWidget):
         self.words.setPlaceholderText("Filter by name, class, group or reason")
         self.words.setAccessibleName("Filter the layers")
         self.words.setClearButtonEnabled(True)
+        self.words.setAcceptDrops(False)
         self.words.setMaximumWidth(40 * GRID)
         self.weights_only = QCheckBox("With weights only")
         self.weights_only.setAccessibleName("With weights only")

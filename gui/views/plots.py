@@ -58,6 +58,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.setMenuEnabled(False)
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
+        self.setAcceptDrops(False)
         view = self.getViewBox()
         view.disableAutoRange()
         view.sigRangeChangedManually.connect(self._on_by_hand)

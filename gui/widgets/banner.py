@@ -63,6 +63,7 @@ class Banner(QFrame):
         row.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
         self.details = QPlainTextEdit()
         self.details.setReadOnly(True)
+        self.details.setAcceptDrops(False)
         self.details.setAccessibleName("Details of this message")
         self.details.setMaximumHeight(20 * GRID)
         outer.addWidget(self.details)

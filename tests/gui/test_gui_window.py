@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -230,3 +231,30 @@ def test_that_a_folder_that_is_no_run_is_told(window: MainWindow, qtbot: QtBot) 
     window.session.open_run(Path.cwd())
     qtbot.waitUntil(lambda: window.banner.isVisible(), timeout=5_000)
     assert "no run folder" in window.banner.message.text()
+
+
+def test_that_the_application_opens_its_argument_and_ends_on_ctrl_c(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from PySide6.QtCore import QTimer\n"
+        "from PySide6.QtWidgets import QApplication\n"
+        "from gui.app import main\n"
+        "from gui.main_window import MainWindow\n"
+        "app = QApplication([])\n"
+        "def look():\n"
+        "    window = next(w for w in app.topLevelWidgets() if isinstance(w, MainWindow))\n"
+        "    if window.banner.isVisible():\n"
+        "        print(window.banner.message.text())\n"
+        "        timer.stop()\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "timer = QTimer(); timer.timeout.connect(look); timer.start(50)\n"
+        "sys.exit(main([sys.argv[1]]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "gone.keras")],
+        capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "gone.keras" in done.stdout
+    assert done.stderr == ""
