@@ -3,6 +3,7 @@
 Importing this package imports neither TensorFlow nor a TFLite runtime.
 """
 
+from engine.export.card import Card
 from engine.export.exporter import export_model
 from engine.export.latency import latency_pair
 from engine.export.result import Checks, ExportResult, Latency
@@ -10,6 +11,7 @@ from engine.export.server import HelperProcess
 from engine.export.sizes import FileSizes, estimate_gzip_bytes, measure_file_sizes, measure_sizes
 
 __all__ = [
+    "Card",
     "Checks",
     "ExportResult",
     "FileSizes",

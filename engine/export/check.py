@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from engine import jsonio
+from engine.data.preprocess import Preprocess
 from engine.export.compare import compare, judge, too_far
 from engine.export.request import CheckAnswer, CheckRequest
 from engine.export.samples import Samples, fit_samples, read_samples
 
 BATCH = 64
+PIXEL_SAMPLES = 16
 Outputs = list[np.ndarray]
 
 
@@ -54,19 +56,41 @@ def _saved_model(request: CheckRequest, samples: Samples, reference: Outputs) ->
     from engine.export.source import limit_threads
 
     limit_threads(request.threads)
-    serve = tf.saved_model.load(request.path).signatures["serving_default"]
+    signatures = tf.saved_model.load(request.path).signatures
+    outputs = _serve(signatures["serving_default"], request.inputs, samples.inputs)
+    answer = _judge(request, samples, reference, outputs)
+    if answer.failure is not None or request.preprocess is None or len(request.inputs) > 1:
+        return answer
+    pixels = _pixels(request.preprocess, samples.inputs[0].shape)
+    prepared = request.preprocess.apply_numpy(pixels)
+    expected = _serve(
+        signatures["serving_default"], request.inputs, (prepared.astype(samples.inputs[0].dtype),)
+    )
+    got = _serve(signatures["serving_pixels"], ("pixels",), (pixels,))
+    failure = _judge(replace(request, task=None), Samples(inputs=(pixels,)), expected, got).failure
+    if failure is None:
+        return answer
+    return replace(answer, failure=f"with its preprocessing {failure}")
+
+
+def _serve(signature: Any, names: tuple[str, ...], inputs: tuple[np.ndarray, ...]) -> Outputs:
+    """Outputs of a signature on all samples, in order, float32."""
+    import tensorflow as tf
+
     parts = []
-    for start in range(0, len(samples), BATCH):
-        given = {
-            n: tf.constant(a[start : start + BATCH])
-            for n, a in zip(request.inputs, samples.inputs, strict=True)
-        }
-        parts.append(serve(**given))
-    outputs = [
+    for start in range(0, len(inputs[0]), BATCH):
+        arrays = (tf.constant(a[start : start + BATCH]) for a in inputs)
+        parts.append(signature(**dict(zip(names, arrays, strict=True))))
+    return [
         np.concatenate([np.asarray(part[f"output_{i}"], np.float32) for part in parts])
         for i in range(len(parts[0]))
     ]
-    return _judge(request, samples, reference, outputs)
+
+
+def _pixels(preprocess: Preprocess, shape: tuple[int, ...]) -> np.ndarray:
+    """Random raw pixels, float32, from 0 to the value that means white."""
+    size = (PIXEL_SAMPLES, *shape[1:])
+    return (np.random.default_rng(0).random(size) * preprocess.peak).astype(np.float32)
 
 
 def _keras_file(request: CheckRequest, samples: Samples, reference: Outputs) -> CheckAnswer:

@@ -36,7 +36,10 @@ def convert(payload: Any) -> Any:
     """Write one export; payload and answer are those of :mod:`engine.export.request`."""
     request = jsonio.from_plain(payload, ConvertRequest)
     refuse_unsafe(
-        quantize=request.quantize, sparse=request.sparse, calibrated=request.samples is not None
+        quantize=request.quantize,
+        sparse=request.sparse,
+        io=request.io,
+        calibrated=request.samples is not None,
     )
     limit_threads()
     keras.utils.clear_session()
@@ -53,7 +56,7 @@ def convert(payload: Any) -> Any:
         out.write_bytes(data)
         notes += [note] if note else []
     elif request.to == "savedmodel":
-        write_saved_model(model, inputs, out)
+        write_saved_model(model, inputs, out, preprocess=request.preprocess)
     else:
         model.save(out)
     reference = run_model(model, samples)
@@ -62,6 +65,7 @@ def convert(payload: Any) -> Any:
         write_samples(Path(request.live_samples), samples)
     return ConvertAnswer(
         inputs=tuple(s.name for s in inputs),
+        input_specs=inputs,
         thresholds=thresholds_of(source),
         task=task,
         live=samples.live,
@@ -101,7 +105,12 @@ def _tflite(
 
     def bytes_of(sparse: bool) -> bytes:
         return convert_frozen(
-            frozen, inputs, quantize=request.quantize, sparse=sparse, calibration=calibration
+            frozen,
+            inputs,
+            quantize=request.quantize,
+            sparse=sparse,
+            io=request.io,
+            calibration=calibration,
         )
 
     dense = bytes_of(False)

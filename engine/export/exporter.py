@@ -12,11 +12,13 @@ from pathlib import Path
 
 from engine import childproc, jsonio
 from engine.errors import EngineFailure, UserError
+from engine.export.card import Card, card_place, write_card
 from engine.export.place import beside, bytes_of, gzip_bytes_of, move_in, refuse_existing
 from engine.export.request import CheckAnswer, CheckRequest, ConvertAnswer, ConvertRequest
 from engine.export.result import FORMATS, QUANTIZATIONS, Checks, ExportResult
 from engine.export.server import Caller
 from engine.export.unsafe import refuse_unsafe
+from engine.export.usage import load_lines, runs_on
 from engine.job import Quantize
 
 CONVERT_TIMEOUT_S = 900.0
@@ -32,10 +34,12 @@ def export_model(
     *,
     quantize: Quantize = "none",
     sparse: bool = False,
+    io: str = "float",
     samples: Path | None = None,
     force: bool = False,
     input_shape: Sequence[int] | None = None,
     metric: str | None = None,
+    card: Card | None = None,
     progress: Callable[[str], None] | None = None,
     caller: Caller = childproc.call,
 ) -> ExportResult:
@@ -49,7 +53,7 @@ def export_model(
         ``"tflite"``, ``"savedmodel"`` (a folder), ``"keras"`` or ``"h5"``.
     out
         Place to write to.
-    quantize, sparse
+    quantize, sparse, io
         For TFLite only; see :func:`engine.export.tflite.convert_frozen`.
     samples
         An ``.npz`` with model-ready ``x`` (float32, batch axis first), optionally ``y`` (labels:
@@ -61,6 +65,9 @@ def export_model(
         Size of the input without the batch axis, where the model leaves it open.
     metric
         Metric for labelled samples; by default the one that model and labels suggest.
+    card
+        Class names and preprocessing: written as JSON beside the file (:mod:`engine.export.card`)
+        and, as a second signature, into a SavedModel.
     progress
         Told ``"converting"``, ``"checking"``, ``"moving"``.
     caller
@@ -78,8 +85,10 @@ def export_model(
         ``export.checker_died``. Nothing is left at ``out``.
     """
     source, out = source.absolute(), out.absolute()
-    _refuse(source, to, out, quantize=quantize, sparse=sparse, samples=samples)
+    _refuse(source, to, out, quantize=quantize, sparse=sparse, io=io, samples=samples)
     refuse_existing(out, force=force)
+    if card is not None and to != "savedmodel":
+        refuse_existing(card_place(out, to), force=force)
     say = progress or (lambda stage: None)
     with beside(out) as folder, tempfile.TemporaryDirectory(prefix="secateur-") as scratch:
         made, live = folder / out.name, Path(scratch, "live.npz")
@@ -93,8 +102,10 @@ def export_model(
             live_samples=str(live),
             quantize=quantize,
             sparse=sparse,
+            io=io,
             samples=None if samples is None else str(samples.absolute()),
             input_shape=None if input_shape is None else tuple(input_shape),
+            preprocess=None if card is None else card.preprocess,
         )
         say("converting")
         converted = _convert(request, caller)
@@ -107,14 +118,25 @@ def export_model(
                 f"at {out}.",
                 "Another quantisation may do; a SavedModel or .keras file holds the same model.",
             )
-        size, packed = bytes_of(made), gzip_bytes_of(made)
         say("moving")
+        if card is not None:
+            beside_it = _write_card(card, request, converted, made, out)
+            if to != "savedmodel":
+                move_in(beside_it, card_place(out, to), force=force)
+        size, packed = bytes_of(made), gzip_bytes_of(made)
         move_in(made, out, force=force)
     return _result(out, request, converted, checked, size, packed)
 
 
 def _refuse(
-    source: Path, to: str, out: Path, *, quantize: str, sparse: bool, samples: Path | None
+    source: Path,
+    to: str,
+    out: Path,
+    *,
+    quantize: str,
+    sparse: bool,
+    io: str,
+    samples: Path | None,
 ) -> None:
     """Say no, before any process is started, to what cannot end well."""
     if to not in FORMATS:
@@ -136,7 +158,7 @@ def _refuse(
             f"{quantize if quantize != 'none' else 'sparse'}.",
             "Leave the option out, or use --to tflite.",
         )
-    refuse_unsafe(quantize=quantize, sparse=sparse, calibrated=samples is not None)
+    refuse_unsafe(quantize=quantize, sparse=sparse, io=io, calibrated=samples is not None)
     for path, what in ((source, "model"), (samples, "samples")):
         if path is not None and not path.is_file():
             raise UserError(
@@ -175,6 +197,7 @@ def _check(
         thresholds=converted.thresholds,
         task=converted.task,
         metric=metric,
+        preprocess=request.preprocess,
         quantize=request.quantize,
         threads=THREADS,
         runs=RUNS,
@@ -189,6 +212,24 @@ def _check(
             "Another format or quantisation may work.",
         ) from death
     return jsonio.from_plain(answer, CheckAnswer)
+
+
+def _write_card(
+    card: Card, request: ConvertRequest, converted: ConvertAnswer, made: Path, out: Path
+) -> Path:
+    """Write the card, in a SavedModel at its place, else beside the file that is not moved yet."""
+    place = card_place(made, request.to)
+    write_card(
+        place,
+        card,
+        made,
+        name=out.name,
+        to=request.to,
+        quantize=request.quantize,
+        io=request.io,
+        inputs=converted.input_specs,
+    )
+    return place
 
 
 def _result(
@@ -220,7 +261,17 @@ def _result(
         format=request.to,
         quantize=request.quantize,
         sparse=converted.sparse,
+        io=request.io,
         ops=checked.ops,
+        runs_on=runs_on(
+            request.to,
+            quantize=request.quantize,
+            sparse=converted.sparse,
+            io=request.io,
+            ops=checked.ops,
+            latency=checked.latency_ms,
+        ),
+        load=load_lines(request.to, out.name, inputs=converted.inputs),
         notes=notes,
     )
 

@@ -42,6 +42,9 @@ def run_file(
 ) -> tuple[np.ndarray, ...]:
     """Outputs of a file, sample by sample, float32, batch axis first.
 
+    Integer inputs and outputs are quantised and read by their own scale and zero point, so that
+    values are the model's.
+
     Parameters
     ----------
     interpreter
@@ -52,14 +55,18 @@ def run_file(
         One array an input, batch axis first.
     """
     runner = interpreter.get_signature_runner(SIGNATURE)
+    taken, given = runner.get_input_details(), runner.get_output_details()
+    keys = [f"output_{index}" for index in range(len(given))]
     rows: list[list[np.ndarray]] = []
     for index in range(len(inputs[0])):
-        given = {n: a[index : index + 1] for n, a in zip(names, inputs, strict=True)}
-        answer = runner(**given)
-        rows.append([answer[f"output_{k}"] for k in range(len(answer))])
+        sample = {
+            name: _quantized(array[index : index + 1], taken[name])
+            for name, array in zip(names, inputs, strict=True)
+        }
+        answer = runner(**sample)
+        rows.append([_float(answer[key], given[key]) for key in keys])
     return tuple(
-        np.concatenate([np.asarray(row[k], np.float32) for row in rows])
-        for k in range(len(rows[0]))
+        np.concatenate([np.asarray(row[k], np.float32) for row in rows]) for k in range(len(keys))
     )
 
 
@@ -116,6 +123,24 @@ def time_files_child(payload: Any) -> Any:
     paths = [Path(p) for p in payload["paths"]]
     timed = time_files(paths, threads=payload["threads"], runs=payload["runs"])
     return jsonio.to_plain(timed)
+
+
+def _quantized(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """A model's input as the file takes it."""
+    scale, zero = detail["quantization"]
+    if not scale or not np.issubdtype(detail["dtype"], np.integer):
+        return array
+    info = np.iinfo(detail["dtype"])
+    whole = np.clip(np.round(array / scale) + zero, info.min, info.max)
+    return np.asarray(whole, detail["dtype"])
+
+
+def _float(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """A file's output in the model's units."""
+    scale, zero = detail["quantization"]
+    if not scale or not np.issubdtype(array.dtype, np.integer):
+        return array
+    return np.asarray((array.astype(np.float32) - zero) * scale, np.float32)
 
 
 def _fill(rng: np.random.Generator, shape: Any, dtype: Any) -> np.ndarray:

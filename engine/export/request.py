@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.data.preprocess import Preprocess
 from engine.data.task import Task
 from engine.export.result import Latency
+from engine.export.samples import InputSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +24,10 @@ class ConvertRequest:
     live_samples: str
     quantize: str = "none"
     sparse: bool = False
+    io: str = "float"
     samples: str | None = None
     input_shape: tuple[int, ...] | None = None
+    preprocess: Preprocess | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,7 @@ class ConvertAnswer:
 
     inputs: tuple[str, ...]
     thresholds: tuple[float | None, ...]
+    input_specs: tuple[InputSpec, ...] = ()
     task: Task | None = None
     live: bool = False
     sparse: bool = False
@@ -54,6 +59,7 @@ class CheckRequest:
     thresholds: tuple[float | None, ...]
     task: Task | None = None
     metric: str | None = None
+    preprocess: Preprocess | None = None
     quantize: str = "none"
     threads: int = 2
     runs: int = 50

@@ -6,13 +6,14 @@ how the numbers are got.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.job import Quantize
 
 Format = Literal["tflite", "savedmodel", "keras", "h5"]
 FORMATS: tuple[Format, ...] = ("tflite", "savedmodel", "keras", "h5")
+INPUT_TYPES: tuple[str, ...] = ("float", "int8", "uint8")
 QUANTIZATIONS: tuple[Quantize, ...] = ("none", "float16", "dynamic", "int8")
 
 SUFFIXES: dict[str, str] = {"tflite": ".tflite", "savedmodel": "", "keras": ".keras", "h5": ".h5"}
@@ -56,8 +57,9 @@ class ExportResult:
     """One saved and checked export.
 
     ``bytes`` of a folder is the sum over its files, ``gzip_bytes`` the sum of their gzip sizes
-    (level 9, no time stamp). ``ops`` counts the operators of a TFLite file. ``notes`` are
-    sentences for people: what was assumed and what did not help.
+    (level 9, no time stamp). ``ops`` counts the operators of a TFLite file; ``io`` is the type of
+    its input and output. ``runs_on`` says where it was run and where not, ``load`` holds code that
+    loads it, by language. ``notes`` are sentences for people: what was assumed and did not help.
     """
 
     path: str
@@ -67,6 +69,8 @@ class ExportResult:
     format: str = "tflite"
     quantize: str = "none"
     sparse: bool = False
+    io: str = "float"
     ops: dict[str, int] | None = None
     runs_on: str | None = None
+    load: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

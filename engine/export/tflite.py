@@ -40,6 +40,7 @@ def convert_frozen(
     *,
     quantize: str = "none",
     sparse: bool = False,
+    io: str = "float",
     calibration: Sequence[np.ndarray] | None = None,
 ) -> bytes:
     """TFLite bytes of a frozen function.
@@ -52,10 +53,12 @@ def convert_frozen(
         The same inputs that it was made with.
     quantize
         ``"none"``, ``"float16"``, ``"dynamic"`` (int8 weights) or ``"int8"`` (weights and
-        activations; float input and output).
+        activations).
     sparse
         Encode kernels with many zeros sparsely; they are made dense again when a runtime loads
         the file.
+    io
+        Type of input and output of a full int8 file: ``"float"``, ``"int8"`` or ``"uint8"``.
     calibration
         For int8: one array an input, batch axis first.
 
@@ -66,11 +69,13 @@ def convert_frozen(
     EngineFailure
         ``export.converter`` where the converter gives up for another reason.
     """
-    refuse_unsafe(quantize=quantize, sparse=sparse, calibrated=calibration is not None)
+    refuse_unsafe(quantize=quantize, sparse=sparse, io=io, calibrated=calibration is not None)
     with tempfile.TemporaryDirectory(prefix="secateur-") as folder:
         tf.saved_model.save(tf.Module(), folder, signatures=frozen, options=plain_options())
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         _set_options(converter, quantize, sparse, inputs, calibration)
+        if io != "float":
+            converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io)
         try:
             return bytes(converter.convert())
         except ConverterError as error:

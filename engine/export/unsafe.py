@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from engine.errors import UserError
+from engine.export.result import INPUT_TYPES
 
 
-def refuse_unsafe(*, quantize: str, sparse: bool, calibrated: bool) -> None:
+def refuse_unsafe(*, quantize: str, sparse: bool, calibrated: bool, io: str = "float") -> None:
     """Say no to what converts and then does not run, or cannot be made.
 
     Raises
     ------
     UserError
-        ``export.sparse_dynamic`` or ``export.no_calibration``.
+        ``export.sparse_dynamic``, ``export.io`` or ``export.no_calibration``.
     """
     if quantize == "dynamic" and sparse:
         raise UserError(
@@ -19,6 +20,12 @@ def refuse_unsafe(*, quantize: str, sparse: bool, calibrated: bool) -> None:
             "Dynamic-range quantisation with sparse encoding converts to a file that no runtime "
             "can run: received dynamic and sparse.",
             "Use --quantize int8 or none with --sparse, or leave --sparse out.",
+        )
+    if io not in INPUT_TYPES or (io != "float" and quantize != "int8"):
+        raise UserError(
+            "export.io",
+            f"Only full int8 files can take and give int8 or uint8: received {io} with {quantize}.",
+            "Use --quantize int8, or leave the type of input and output as float.",
         )
     if quantize == "int8" and not calibrated:
         raise UserError(

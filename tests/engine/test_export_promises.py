@@ -197,6 +197,24 @@ def test_that_sparse_encoding_is_smaller_on_a_sparse_model_and_left_out_on_a_den
     assert sparse.bytes < 0.6 * plain.bytes
 
 
+def test_that_sparse_int8_runs_though_its_dense_layer_may_not_be_sparse(
+    bench: Bench, tmp_path: Path
+) -> None:
+    model = live("chain")
+    for weight in model.weights:
+        if "kernel" in weight.path:
+            values = weight.numpy()
+            weight.assign(np.where(np.abs(values) < np.quantile(np.abs(values), 0.9), 0, values))
+    source, out = tmp_path / "sparse.keras", tmp_path / "s.tflite"
+    model.save(source)
+    result = export_model(
+        source, "tflite", out, quantize="int8", sparse=True, samples=bench.samples("chain"),
+        caller=bench.call,
+    )  # fmt: skip
+    assert result.checks.reloaded
+    assert result.sparse == ("DENSIFY" in (result.ops or {}))
+
+
 def test_that_an_operator_without_a_builtin_is_refused_by_name(
     bench: Bench, tmp_path: Path
 ) -> None:
