@@ -21,7 +21,7 @@ from engine.modelfile.shapes import infer_outputs, tensor_ids
 from engine.modelfile.tree import Entry, Model, map_refs, refs_in
 from engine.modelfile.weight_specs import Variable, variables
 
-MAX_NODES = 60_000
+MAX_NODES = 20_000
 _CALL_ARGUMENTS = frozenset({"training"})
 
 

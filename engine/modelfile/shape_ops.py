@@ -149,7 +149,16 @@ def _unstack(config: Config, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     number = config.get("num") or shape[axis]
     if number is None:
         return ()
+    _check_parts(number)
     return ((*shape[:axis], *shape[axis + 1 :]),) * number
+
+
+_MAX_PARTS = 4096
+
+
+def _check_parts(number: int) -> None:
+    if not 0 < number <= _MAX_PARTS:
+        raise ShapeError(f"{number} parts of one tensor")
 
 
 @_rule("Split")
@@ -157,6 +166,7 @@ def _split(config: Config, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Se
     shape = _first(args, kwargs)
     axis = axis_of(config.get("axis", 0), len(shape))
     cuts, size = config["indices_or_sections"], shape[axis]
+    _check_parts(cuts if isinstance(cuts, int) else len(cuts))
     if isinstance(cuts, int):
         if size is None:
             return ((*shape[:axis], None, *shape[axis + 1 :]),) * cuts
