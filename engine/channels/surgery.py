@@ -113,7 +113,7 @@ def _only_norm(graph: LayerGraph, name: str) -> str | None:
     if tensor in graph.outputs or len(readers) != 1:
         return None
     layer = graph.layers[readers[0].layer]
-    if layer.class_name not in ("BatchNormalization", "SyncBatchNormalization"):
+    if layer.class_name != "BatchNormalization":
         return None
     if len(list(graph.calls(layer.name))) != 1 or layer.opaque is not None:
         return None

@@ -35,8 +35,6 @@ class Inputs:
 Criterion = Callable[[Inputs], Scores]
 """Scores of each group it can judge; a group that it leaves out is not cut."""
 
-NORMS = ("BatchNormalization", "SyncBatchNormalization")
-
 
 def axes_of(inputs: Inputs, group: ChannelGroup) -> Iterator[Axis]:
     """The weight axes that hold units of a group."""
@@ -74,4 +72,5 @@ def is_kernel(inputs: Inputs, axis: Axis) -> bool:
 
 def norm_layers(inputs: Inputs, group: ChannelGroup) -> list[str]:
     """The batch norms among a group's members."""
-    return [n for n in group.layers if inputs.graph.layers[n].class_name in NORMS]
+    layers = inputs.graph.layers
+    return [n for n in group.layers if layers[n].class_name == "BatchNormalization"]

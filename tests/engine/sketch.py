@@ -47,7 +47,7 @@ class Sketch:
         name = name or f"{kind.lower()}_{len(self.layers)}"
         full = {k: v for k, v in layer_defaults()[kind].items() if v is not REQUIRED}
         self.layers[name] = Layer(
-            name=name, class_name=kind, config={"name": name, **full, **config}
+            name=name, class_name=kind, config={"name": name, "trainable": True, **full, **config}
         )
         (out,) = self._call(name, [_refs(inputs)])
         return out
@@ -97,18 +97,25 @@ class Sketch:
         )  # fmt: skip
 
     def _values(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        if name in ("gamma", "moving_variance"):
+        if name in ("gamma", "moving_variance", "variance"):
             return self.rng.uniform(0.5, 1.5, shape)
         if len(shape) < 2 or name == "alpha":
             return self.rng.normal(0, 0.4, shape)
         return self.rng.normal(0, (2 / max(1, np.prod(shape[:-1]))) ** 0.5, shape)
 
     def graph(self, outputs: list[int]) -> LayerGraph:
-        """The graph as it is now."""
+        """The graph that leads to ``outputs``; calls that nothing needs are left out."""
+        needed, nodes = set(outputs), []
+        for node in reversed(self.nodes):
+            if needed & set(node.outputs):
+                needed.update(node.inputs)
+                nodes.append(node)
+        layers = {node.layer for node in nodes}
+        inputs = [i for i in self.inputs if i in needed]
         return LayerGraph(
-            name="sketch", layers=dict(self.layers), nodes=tuple(self.nodes),
-            tensors=tuple(self.tensors), inputs=tuple(self.inputs), outputs=tuple(outputs),
-            input_structure=[{"tensor": i} for i in self.inputs],
+            name="sketch", layers={n: v for n, v in self.layers.items() if n in layers},
+            nodes=tuple(reversed(nodes)), tensors=tuple(self.tensors), inputs=tuple(inputs),
+            outputs=tuple(outputs), input_structure=[{"tensor": i} for i in inputs],
             output_structure=[{"tensor": i} for i in outputs],
         )  # fmt: skip
 

@@ -50,9 +50,8 @@ register_op(
     Follow(lambda x: x),
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout",
     "GaussianNoise", "AlphaDropout", "StochasticDepth", "ActivityRegularization", "Identity",
-    "ops.Identity", "ops.StopGradient", "ops.Cast", "ops.Dropout", "ops.CopyOp", "ops.Copy",
-    "ops.Positive",
-)  # fmt: skip
+    "ops.StopGradient", "ops.Cast", "ops.Copy", "ops.ConvertToTensor", "ops.SaturateCast",
+    )  # fmt: skip
 
 
 @register("Activation")
@@ -81,15 +80,15 @@ class Named(Op):
 
 
 for _class, _name in {
-    "ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "ThresholdedReLU": "threshold",
+    "ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu",
     "ops.Relu": "relu", "ops.Relu6": "relu6", "ops.LeakyRelu": "leaky_relu", "ops.Elu": "elu",
     "ops.Celu": "celu", "ops.Selu": "selu", "ops.Gelu": "gelu", "ops.Silu": "silu",
     "ops.Sigmoid": "sigmoid", "ops.LogSigmoid": "log_sigmoid", "ops.HardSigmoid": "hard_sigmoid",
     "ops.HardSilu": "hard_silu", "ops.HardTanh": "hard_tanh", "ops.Tanh": "tanh",
     "ops.TanhShrink": "tanh_shrink", "ops.Softplus": "softplus", "ops.Softsign": "softsign",
     "ops.SoftShrink": "soft_shrink", "ops.HardShrink": "hard_shrink", "ops.Exp": "exponential",
-    "ops.Squareplus": "squareplus", "ops.SparsePlus": "sparse_plus", "ops.Mish": "mish",
-    "ops.SparseSigmoid": "sparse_sigmoid", "ops.Threshold": "threshold",
+    "ops.Squareplus": "squareplus", "ops.SparsePlus": "sparse_plus",
+    "ops.Threshold": "threshold",
 }.items():  # fmt: skip
     register_op(Named(_name), _class)
 
@@ -235,6 +234,11 @@ def _operands(call: Call) -> list[Any]:
     return found
 
 
+def _no_formula(*values: np.ndarray) -> np.ndarray:
+    """Constants are lost in it."""
+    return np.full(np.broadcast_shapes(*(v.shape for v in values)), np.nan)
+
+
 class Mean(Merge):
     """The Average layer."""
 
@@ -255,7 +259,13 @@ register_op(Merge(np.divide), "ops.Divide", "ops.TrueDivide", "ops.DivideNoNan")
 register_op(Merge(np.floor_divide), "ops.FloorDivide")
 register_op(Merge(np.mod), "ops.Mod")
 register_op(Merge(np.power), "ops.Power")
-register_op(Merge(lambda a, b: np.square(a - b)), "ops.SquaredDifference")
+register_op(Merge(np.arctan2), "ops.Arctan2")
+register_op(Merge(np.logaddexp), "ops.Logaddexp")
+register_op(
+    Merge(_no_formula), "ops.Equal", "ops.NotEqual", "ops.Greater", "ops.GreaterEqual",
+    "ops.Less", "ops.LessEqual", "ops.LogicalAnd", "ops.LogicalOr", "ops.LogicalXor",
+    "ops.Isclose", "ops.Where",
+)  # fmt: skip
 register_op(Mean(), "Average")
 
 _UNARY: dict[str, Function | None] = {
@@ -265,6 +275,11 @@ _UNARY: dict[str, Function | None] = {
     "ops.Cos": np.cos, "ops.Sign": np.sign, "ops.Round": np.round, "ops.Floor": np.floor,
     "ops.Ceil": np.ceil, "ops.Reciprocal": np.reciprocal, "ops.Arctan": np.arctan,
     "ops.Sinh": np.sinh, "ops.Cosh": np.cosh, "ops.Erf": None,
+    "ops.Tan": np.tan, "ops.Trunc": np.trunc, "ops.Log2": np.log2, "ops.Log10": np.log10,
+    "ops.Arcsin": np.arcsin, "ops.Arccos": np.arccos, "ops.Arctanh": np.arctanh,
+    "ops.Arcsinh": np.arcsinh, "ops.Arccosh": np.arccosh, "ops.NanToNum": None,
+    "ops.ZerosLike": np.zeros_like, "ops.OnesLike": np.ones_like, "ops.FullLike": None,
+    "ops.LogicalNot": None, "ops.Isfinite": None, "ops.Isinf": None, "ops.Isnan": None,
 }  # fmt: skip
 for _class, _unary in _UNARY.items():
     register_op(Follow(_unary), _class)

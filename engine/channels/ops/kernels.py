@@ -99,7 +99,7 @@ def note_border(call: Call, kernel: tuple[int, ...], folded: np.ndarray, notes: 
         )
 
 
-@register("Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D", "Convolution3D")
+@register("Conv1D", "Conv2D", "Conv3D")
 class Conv(Op):
     """Convolution. Groups: the i-th channels of all groups go together; one channel a group is
     a depthwise convolution, whose groups go one by one."""
@@ -192,8 +192,7 @@ def swept(
     return activated(call, along(out, axis, rank))
 
 
-@register("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "Convolution1DTranspose",
-          "Convolution2DTranspose", "Convolution3DTranspose")  # fmt: skip
+@register("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
 class ConvTranspose(Op):
     """Transposed convolution; its constant is folded as a mean over the output's phases."""
 
@@ -249,7 +248,7 @@ class ConvTranspose(Op):
         return _times(places, int(np.prod(kernel, dtype=np.int64)))
 
 
-@register("DepthwiseConv1D", "DepthwiseConv2D", "DepthwiseConv3D")
+@register("DepthwiseConv1D", "DepthwiseConv2D")
 class Depthwise(Op):
     """Depthwise convolution: goes along with its input, repeated by the multiplier."""
 
@@ -281,7 +280,7 @@ class Depthwise(Op):
         return _times(places, int(np.prod(kernel, dtype=np.int64)))
 
 
-@register("SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D", "SeparableConvolution2D")
+@register("SeparableConv1D", "SeparableConv2D")
 class Separable(Op):
     """A depthwise convolution and a pointwise one in one layer."""
 

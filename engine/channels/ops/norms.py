@@ -26,7 +26,7 @@ def _single_axis(axis: Any, rank: int) -> int | None:
     return int(listed[0]) % (rank + 1) - 1
 
 
-@register("BatchNormalization", "SyncBatchNormalization")
+@register("BatchNormalization")
 class BatchNorm(Op):
     """A cut channel of a batch norm becomes beta: its gamma counts as zero."""
 

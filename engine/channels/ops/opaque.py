@@ -37,19 +37,33 @@ ATTENTION = Opaque("attention layer '{name}' ({kind}) reads across channels")
 RECURRENT = Opaque("recurrent layer '{name}' ({kind}) keeps its own state of these channels")
 PRODUCT = Opaque("'{name}' ({kind}) multiplies and sums across channels")
 WRAPPED = Opaque("wrapper '{name}' ({kind}) is carried along unchanged")
+AUGMENTATION = Opaque("augmentation '{name}' ({kind}) works on images")
 SORTING = Opaque("'{name}' ({kind}) compares channels with each other")
 
 register_op(
-    ATTENTION, "MultiHeadAttention", "Attention", "AdditiveAttention", "GroupQueryAttention",
-    "GroupedQueryAttention", "ops.DotProductAttention",
+    ATTENTION, "MultiHeadAttention", "Attention", "AdditiveAttention", "GroupedQueryAttention",
+    "ops.DotProductAttention",
 )  # fmt: skip
 register_op(
-    RECURRENT, "LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
-    "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells", "Bidirectional",
+    RECURRENT, "LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
+    "Bidirectional",
 )  # fmt: skip
 register_op(PRODUCT, "Dot", "ops.Matmul", "ops.Einsum", "ops.Dot", "ops.Tensordot", "EinsumDense")
-register_op(WRAPPED, "TimeDistributed", "SpectralNormalization", "Wrapper", "MaxNumBoundingBoxes")
+register_op(
+    WRAPPED,
+    "TimeDistributed",
+    "SpectralNormalization",
+)
 register_op(
     SORTING, "ops.Sort", "ops.Argsort", "ops.TopK", "ops.Argmax", "ops.Argmin", "ops.Cumsum",
     "ops.Cumprod", "ops.OneHot", "ops.Logsumexp", "ops.Norm",
+)  # fmt: skip
+register_op(
+    AUGMENTATION, "AugMix", "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization",
+    "Equalization", "RandAugment", "RandomBrightness", "RandomColorDegeneration",
+    "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomElasticTransform",
+    "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+    "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation",
+    "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom",
+    "Solarization",
 )  # fmt: skip

@@ -53,8 +53,7 @@ class Spatial(Op):
 register_op(
     Spatial(),
     "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "AveragePooling1D", "AveragePooling2D",
-    "AveragePooling3D", "MaxPool1D", "MaxPool2D", "MaxPool3D", "AvgPool1D", "AvgPool2D",
-    "AvgPool3D", "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D",
+    "AveragePooling3D",     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D",
     "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D",
     "AdaptiveMaxPooling3D", "Cropping1D", "Cropping2D", "Cropping3D", "UpSampling1D",
     "UpSampling2D", "UpSampling3D",
@@ -66,9 +65,7 @@ register_op(Spatial(zeros=True), "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3
 
 @register(
     "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D",
-    "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GlobalAvgPool1D",
-    "GlobalAvgPool2D", "GlobalAvgPool3D", "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPool3D",
-)  # fmt: skip
+    "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",     )  # fmt: skip
 class GlobalPool(Op):
     """One number a channel."""
 
