@@ -1,9 +1,11 @@
 """The data room: sources, labels, splits, preprocessing, tasks, metrics and their statistics.
 
 It imports neither TensorFlow nor Keras; :mod:`engine.data.tf_preprocess`, which does, is imported
-by name in the engine process.
+by name in the engine process. So is :mod:`engine.data.tf_augment`.
 """
 
+from engine.data.augment import Augmentation, measure_augmentation
+from engine.data.doubts import balanced_weights, looks_seen, unevenness
 from engine.data.find import Found, find_preprocess
 from engine.data.load import class_counts, load
 from engine.data.metrics import METRICS, Metric, metric_named, metrics_for, per_sample, value
@@ -27,6 +29,7 @@ from engine.data.task import Task, find_task, last_activation, predicted_classes
 
 __all__ = [
     "METRICS",
+    "Augmentation",
     "Drop",
     "Found",
     "LoadedData",
@@ -35,13 +38,16 @@ __all__ = [
     "Preprocess",
     "PreprocessWish",
     "Task",
+    "balanced_weights",
     "class_counts",
     "find_preprocess",
     "find_task",
     "interval",
     "last_activation",
     "load",
+    "looks_seen",
     "lower_bound",
+    "measure_augmentation",
     "metric_named",
     "metrics_for",
     "one_sided_bound",
@@ -54,6 +60,7 @@ __all__ = [
     "samples_for_share",
     "samples_needed",
     "standard_error",
+    "unevenness",
     "value",
     "wilson",
 ]

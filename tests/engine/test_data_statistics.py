@@ -111,6 +111,13 @@ def test_that_the_bootstrap_agrees_with_the_closed_form() -> None:
     )
 
 
+def test_that_a_one_sided_bound_leaves_out_one_side_only() -> None:
+    """scipy's one-sided Wilson limit is the two-sided one at 90 %."""
+    counted = rows(np.arange(500) < 450)
+    expected = stats.binomtest(450, 500).proportion_ci(0.9, "wilson")
+    assert our.lower_bound("accuracy", counted) == pytest.approx(expected.low)
+
+
 def test_that_a_paired_bootstrap_sees_the_pairs_and_the_sign() -> None:
     rng = np.random.default_rng(6)
     labels = rng.integers(0, 4, 500)
