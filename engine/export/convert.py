@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from engine import jsonio
+from engine.errors import SecateurError
 from engine.export.place import gzip_bytes
 from engine.export.request import ConvertAnswer, ConvertRequest, SizesRequest
 from engine.export.samples import InputSpec, Samples, write_samples
@@ -83,15 +84,27 @@ def sizes(payload: Any) -> Any:
     samples, inputs = samples_for(model, None)
     frozen = frozen_function(model, inputs)
     plain = convert_frozen(frozen, inputs)
+    if request.tflite is not None:
+        Path(request.tflite).write_bytes(plain)
     answer: dict[str, int | None] = {
         "tflite_bytes": len(plain),
         "tflite_gzip_bytes": gzip_bytes(plain),
     }
-    if request.int8:
-        calibration = [a[:SIZE_CALIBRATION_SAMPLES] for a in samples.inputs]
-        small = convert_frozen(frozen, inputs, quantize="int8", calibration=calibration)
+    small = _int8(frozen, inputs, samples) if request.int8 else None
+    if small is not None:
+        if request.tflite_int8 is not None:
+            Path(request.tflite_int8).write_bytes(small)
         answer |= {"tflite_int8_bytes": len(small), "tflite_int8_gzip_bytes": gzip_bytes(small)}
     return answer
+
+
+def _int8(frozen: Any, inputs: tuple[InputSpec, ...], samples: Samples) -> bytes | None:
+    """Full int8 bytes, calibrated on a few samples; None where the converter has no such form."""
+    calibration = [a[:SIZE_CALIBRATION_SAMPLES] for a in samples.inputs]
+    try:
+        return convert_frozen(frozen, inputs, quantize="int8", calibration=calibration)
+    except SecateurError:
+        return None
 
 
 def _tflite(

@@ -83,7 +83,9 @@ class CheckAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizesRequest:
-    """Measure the TFLite files of one model without keeping them."""
+    """Measure the TFLite files of one model; they are kept only where a place is given."""
 
     source: str
     int8: bool = True
+    tflite: str | None = None
+    tflite_int8: str | None = None
