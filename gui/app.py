@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     window.show()
     notifier = _obey_interrupts(window)
     for argument in arguments:
-        window.open_path(Path(argument))
+        window.opener.path(Path(argument))
     code = app.exec()
     notifier.setEnabled(False)
     return code

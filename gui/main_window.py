@@ -7,7 +7,6 @@ an empty window and starts nothing; plots and recent runs are loaded after the f
 from __future__ import annotations
 
 import importlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,21 +30,20 @@ from PySide6.QtWidgets import (
 
 from engine import __version__
 from engine.errors import ErrorInfo
-from engine.job import DataSpec, Goal
 from engine.runs import RunSummary, list_runs
-from engine.runstate import RunState
-from gui import sentences, units
-from gui.files import DATA_FILTER, MODEL_FILTER, kind_of
+from gui import sentences
 from gui.menus import Menus
+from gui.opening import Opener
 from gui.resources import sample_model
 from gui.session import Session
 from gui.settings import Settings
+from gui.status_words import StatusWords
 from gui.tasks import Task
 from gui.theme import GRID, Choice, theme
 from gui.views.export import ExportPanel
 from gui.views.inspector import InspectorPanel
 from gui.views.layers import LayersPanel
-from gui.views.search import SearchPanel, trials_words
+from gui.views.search import SearchPanel
 from gui.views.setup import SetUpPanel
 from gui.widgets.banner import Action, Banner
 from gui.widgets.rail import Rail
@@ -58,8 +56,6 @@ STAGES = (
     ("export", "Export", "package-check"),
 )
 LOG_TAIL_BYTES = 8000
-SAMPLE_TOLERANCE = 0.02
-"""Some hundreds of digits to report on cannot carry a finer statement."""
 
 
 class MainWindow(QMainWindow):
@@ -83,11 +79,11 @@ class MainWindow(QMainWindow):
         self.settings = Settings()
         theme().choose(self.settings.look())
         self.session = Session(self, engine=engine)
+        self.opener = Opener(self, self.session, self.settings)
         self.confirm: Callable[[str, str, str], bool] = self._ask
         self._painted = self._closed = False
         self._tasks: list[Task] = []
-        self._work_at = 0.0
-        self._work_seconds: float | None = None
+        self._status_words = StatusWords(self.session)
         self.setWindowTitle("Secateur")
         self.setWindowIcon(QIcon("icons:secateur.svg"))
         self.setAcceptDrops(True)
@@ -150,11 +146,11 @@ class MainWindow(QMainWindow):
             "look_dark": lambda: self.choose_look("dark"),
         }
         return {
-            "open_model": self.choose_model,
-            "sample": self.open_sample,
-            "data_file": self.choose_data_file,
-            "data_folder": self.choose_data_folder,
-            "open_run": self.choose_run,
+            "open_model": self.opener.choose_model,
+            "sample": self.opener.sample,
+            "data_file": self.opener.choose_data_file,
+            "data_folder": self.opener.choose_data_folder,
+            "open_run": self.opener.choose_run,
             "close_all": self.session.close_all,
             "quit": self.close,
             "start": session.start,
@@ -173,8 +169,10 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         session = self.session
         self.rail.chosen.connect(self.show_stage)
+        self.opener.opened.connect(self._on_opened)
+        self.opener.refused.connect(self._on_refused)
         session.failed.connect(self._on_failed)
-        session.record_changed.connect(self._on_record_changed)
+        session.record_changed.connect(self._show_status)
         session.verbs_changed.connect(self._on_verbs_changed)
         session.wishes_changed.connect(self._on_verbs_changed)
         session.model_read.connect(self._on_model_read)
@@ -182,15 +180,15 @@ class MainWindow(QMainWindow):
         session.search_begun.connect(self._on_search_begun)
         session.run_ended.connect(self._load_recent)
         welcome = self.setup.welcome
-        welcome.open_wanted.connect(self.choose_model)
-        welcome.sample_wanted.connect(self.open_sample)
-        welcome.model_wanted.connect(lambda path: self.open_path(Path(path)))
-        welcome.run_wanted.connect(lambda path: self.open_path(Path(path)))
-        self.setup.model_card.open_wanted.connect(self.choose_model)
+        welcome.open_wanted.connect(self.opener.choose_model)
+        welcome.sample_wanted.connect(self.opener.sample)
+        welcome.model_wanted.connect(lambda path: self.opener.path(Path(path)))
+        welcome.run_wanted.connect(lambda path: self.opener.path(Path(path)))
+        self.setup.model_card.open_wanted.connect(self.opener.choose_model)
         self.setup.model_card.layers_wanted.connect(lambda: self.show_stage("layers"))
         self.setup.model_card.layer_chosen.connect(self._on_layer_chosen)
-        self.setup.data_card.file_wanted.connect(self.choose_data_file)
-        self.setup.data_card.folder_wanted.connect(self.choose_data_folder)
+        self.setup.data_card.file_wanted.connect(self.opener.choose_data_file)
+        self.setup.data_card.folder_wanted.connect(self.opener.choose_data_folder)
         self.search.set_up_wanted.connect(lambda: self.show_stage("setup"))
         self.search.layers_wanted.connect(lambda: self.show_stage("layers"))
         self.search.export_wanted.connect(self._on_export_wanted)
@@ -198,78 +196,15 @@ class MainWindow(QMainWindow):
         self.search.trial_chosen.connect(self._on_trial_chosen)
         self.search.copied.connect(self._on_copied)
         self.layers.layer_chosen.connect(self._on_layer_chosen)
-        self.layers.open_wanted.connect(self.choose_model)
+        self.layers.open_wanted.connect(self.opener.choose_model)
         self.layers.copied.connect(self._on_copied)
         self.export.failed.connect(lambda error: self._on_failed(error, False))
+        self.export.copied.connect(self._on_copied)
         self.export.place_wanted.connect(self.choose_export_place)
         self.export.set_up_wanted.connect(lambda: self.show_stage("setup"))
         self.inspector.closed.connect(self._on_inspector_closed)
         self.inspector.export_wanted.connect(self._on_export_wanted)
         self.banner.hidden.connect(self._banner_place.hide)
-
-    # opening
-
-    def open_path(self, path: Path) -> None:
-        """Open a model, data or a run: whichever the path is."""
-        path = path.absolute()
-        wishes = self.session.wishes
-        kind = kind_of(path, has_model=wishes.model is not None, has_data=wishes.data is not None)
-        match kind:
-            case "model":
-                self.open_model(path)
-            case "data":
-                self.open_data(path)
-            case "run":
-                self.session.open_run(path)
-
-    def open_model(self, path: Path) -> None:
-        """Read a model file and show it."""
-        if self._busy_with_search():
-            return
-        self.banner.hide()
-        self.show_stage("setup")
-        self.session.open_model(path.absolute())
-
-    def open_data(self, path: Path) -> None:
-        """Take a file or folder as data."""
-        if self._busy_with_search():
-            return
-        self.session.set_data(DataSpec(source=str(path.absolute())))
-        self.settings.add_recent("data", str(path.absolute()))
-        self.show_stage("setup")
-
-    def open_sample(self) -> None:
-        """Open the built-in model with its data."""
-        if self._busy_with_search():
-            return
-        self.open_model(sample_model())
-        self.session.set_data(DataSpec(source="digits", seen="no"))
-        if self.session.wishes.goal == Goal():
-            self.session.set_goal(Goal(tolerance=SAMPLE_TOLERANCE))
-
-    def choose_model(self) -> None:
-        """Ask for a model file."""
-        name, _ = QFileDialog.getOpenFileName(self, "Open a model", "", MODEL_FILTER)
-        if name:
-            self.open_model(Path(name))
-
-    def choose_data_file(self) -> None:
-        """Ask for a data file."""
-        name, _ = QFileDialog.getOpenFileName(self, "Choose a data file", "", DATA_FILTER)
-        if name:
-            self.open_data(Path(name))
-
-    def choose_data_folder(self) -> None:
-        """Ask for a folder with a subfolder per class."""
-        name = QFileDialog.getExistingDirectory(self, "Choose a folder, a subfolder per class")
-        if name:
-            self.open_data(Path(name))
-
-    def choose_run(self) -> None:
-        """Ask for a run folder."""
-        name = QFileDialog.getExistingDirectory(self, "Open a run")
-        if name:
-            self.session.open_run(Path(name))
 
     def choose_export_place(self) -> None:
         """Ask where an export goes."""
@@ -277,13 +212,15 @@ class MainWindow(QMainWindow):
         if name:
             self.export.set_place(Path(name))
 
-    def _busy_with_search(self) -> bool:
-        if self.session.searching:
-            self.banner.tell(
-                "warn", "A search is under way.", "Stop it first, or open the file when it ended."
-            )
-            self._banner_place.show()
-        return self.session.searching
+    def _on_opened(self) -> None:
+        self.banner.hide()
+        self.show_stage("setup")
+
+    def _on_refused(self) -> None:
+        self.banner.tell(
+            "warn", "A search is under way.", "Stop it first, or open the file when it ended."
+        )
+        self._banner_place.show()
 
     # stages and looks
 
@@ -340,13 +277,6 @@ class MainWindow(QMainWindow):
             tail = file.read().decode("utf-8", "replace").strip()
         return f"{path}\n\n{tail or 'The log is empty.'}"
 
-    def _on_record_changed(self) -> None:
-        work = self.session.state.work
-        seconds = None if work is None else work.seconds_left
-        if seconds != self._work_seconds:
-            self._work_seconds, self._work_at = seconds, time.monotonic()
-        self._show_status()
-
     def _on_verbs_changed(self) -> None:
         session, actions = self.session, self.menus.actions
         searching = session.searching
@@ -363,48 +293,11 @@ class MainWindow(QMainWindow):
             self._clock.stop()
         name = "" if session.wishes.model is None else session.wishes.model.name
         self.setWindowTitle(f"{name} \u2013 Secateur" if name else "Secateur")
-        self.menus.show_recent(self.settings.recent("models"), self.open_path)
+        self.menus.show_recent(self.settings.recent("models"), self.opener.path)
         self._show_status()
 
     def _show_status(self) -> None:
-        session, state = self.session, self.session.state
-        shown = session.run is not None
-        left = ""
-        if session.searching and self._work_seconds is not None:
-            gone = time.monotonic() - self._work_at if state.status == "running" else 0.0
-            left = units.time_left(max(self._work_seconds - gone, 0.0))
-        elif session.searching:
-            left = units.time_left(None)
-        self.status.show_fields(
-            phase=self._phase_words(),
-            time=left,
-            trials=trials_words(state) if shown else "",
-            best=best_words(state) if shown else "",
-            engine=self._engine_words(),
-        )
-
-    def _phase_words(self) -> str:
-        session, state = self.session, self.session.state
-        if session.reading is not None:
-            return f"Reading {session.reading.name} \u2026"
-        if session.measuring:
-            return "Measuring the baseline \u2026"
-        if session.searching:
-            return sentences.phase(state.phase) if state.phase else "Starting"
-        if session.run is None:
-            return "Ready"
-        return sentences.STATUSES["interrupted" if state.live else state.status]
-
-    def _engine_words(self) -> str:
-        session, state = self.session, self.session.state
-        if not session.searching:
-            return "engine: not running"
-        if session.stopping:
-            return "engine: stopping"
-        if state.status == "paused":
-            return "engine: paused"
-        device = f" on {state.device}" if state.device else ""
-        return "engine: starting" if state.status == "empty" else f"engine: running{device}"
+        self.status.show_fields(**self._status_words.texts())
 
     def _on_trial_chosen(self, trial: int) -> None:
         state = self.session.state
@@ -502,7 +395,7 @@ class MainWindow(QMainWindow):
         paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
         event.acceptProposedAction()
         for path in sorted(paths, key=lambda p: p.suffix.lower() != ".keras"):
-            self.open_path(path)
+            self.opener.path(path)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Qt: ask while a search runs, then end it; nothing is left running."""
@@ -541,23 +434,6 @@ class MainWindow(QMainWindow):
             "Apache-2.0 licence. Icons: Lucide, ISC licence.",
         )
         self._banner_place.show()
-
-
-def best_words(state: RunState) -> str:
-    """The best model so far: size and accuracy."""
-    best = state.best_trial
-    head = "best so far" if state.live else "kept"
-    if best is None:
-        return f"{head}: none accepted yet" if state.live else "nothing smaller was accepted"
-    metric = None if state.baseline is None else state.baseline.metric
-    value = f"{units.metric_value(best.value, metric)} {units.metric_name(metric)}"
-    if best.sizes is None:
-        return f"{head}: {value}"
-    before = None if state.baseline is None else state.baseline.sizes.nonzero
-    ratio = units.times(before, best.sizes.nonzero)
-    size = units.short_count(best.sizes.nonzero)
-    smaller = f" ({ratio} fewer)" if ratio else ""
-    return f"{head}: {size} parameters{smaller}, {value}"
 
 
 def _load_plots() -> None:

@@ -6,14 +6,14 @@ shows nothing: views call its verbs and follow its signals. All of it lives in t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from engine.errors import ErrorInfo
-from engine.job import Budget, DataSpec, Goal, Job, Quantize, Strategy
+from engine.job import DataSpec, Goal, Job
 from engine.runs import RunFolder, new_run_path
 from engine.runstate import RunState
 from gui.commands import evaluate_command, run_json
@@ -21,69 +21,13 @@ from gui.engine_thread import EngineThread, Search
 from gui.facts import ModelFacts, read_facts
 from gui.record import Record, record_of
 from gui.tasks import Task
+from gui.wishes import Baseline, Options, Wishes
 
 KILL_AFTER_MS = 5000
 """Kill is offered when a stop was not obeyed within this time."""
 
 CLOSE_GRACE_MS = 4000
 """How long a closing window lets the engine end by itself before it is killed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The folded part of a job: everything that has a good default."""
-
-    strategy: Strategy = "heuristic"
-    criterion: str = "auto"
-    quantize: Quantize = "none"
-    budget: Budget = field(default_factory=Budget)
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """The unpruned model's measured value on the search split."""
-
-    metric: str
-    value: float
-    samples: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What a person has set up so far."""
-
-    model: ModelFacts | None = None
-    data: DataSpec | None = None
-    goal: Goal = field(default_factory=Goal)
-    options: Options = field(default_factory=Options)
-
-    @property
-    def ready(self) -> bool:
-        """Whether a search can start."""
-        return self.model is not None and self.data is not None
-
-    def job(self) -> Job:
-        """The job of these wishes.
-
-        Raises
-        ------
-        ValueError
-            Where model or data are missing.
-        """
-        if self.model is None or self.data is None:
-            raise ValueError("a job needs a model and data")
-        options = self.options
-        return Job(
-            model=self.model.path,
-            data=self.data,
-            goal=self.goal,
-            budget=options.budget,
-            strategy=options.strategy,
-            criterion=options.criterion,
-            quantize=options.quantize,
-            seed=options.seed,
-        )
 
 
 class Session(QObject):

@@ -12,11 +12,11 @@ from engine.events import DataOpened
 from engine.job import DataSpec
 from gui import units
 from gui.facts import ModelFacts
-from gui.session import Baseline
 from gui.theme import GRID
 from gui.widgets.basics import Card, Facts, button, label
 from gui.widgets.numbers import Numbers
 from gui.widgets.strip import LayerStrip
+from gui.wishes import Baseline
 
 _FORMATS = {"keras3": "Keras 3 (.keras)", "keras2": "Keras 2 (.keras)", "h5": "HDF5 (.h5)"}
 _SEEN: tuple[tuple[str, str], ...] = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -28,6 +28,7 @@ from engine.job import Quantize
 from engine.runs import MODEL
 from gui import sentences, units
 from gui.commands import ExportKind, ExportRequest, export_command, run_json
+from gui.export_words import export_pairs, load_code
 from gui.session import Session
 from gui.tasks import Task
 from gui.theme import GRID, set_role
@@ -37,7 +38,7 @@ FORMATS: tuple[tuple[ExportKind, str, str, str], ...] = (
     ("tflite", "TensorFlow Lite", ".tflite", "One file for phones and small boards, run by LiteRT"),
     ("savedmodel", "SavedModel", "", "A folder for TensorFlow and TensorFlow Serving"),
     ("keras", "Keras 3", ".keras", "One file to load and train further in Keras 3"),
-    ("h5", "HDF5", ".h5", "One file for older tools; Keras 3 and Keras 2 read it"),
+    ("h5", "HDF5", ".h5", "One file in the older HDF5 layout, for Keras 3"),
 )
 TIMEOUT_S = 3600.0
 
@@ -47,6 +48,7 @@ class ExportPanel(QScrollArea):
 
     place_wanted = Signal()
     failed = Signal(object)
+    copied = Signal(str)
     set_up_wanted = Signal()
 
     def __init__(self, session: Session) -> None:
@@ -279,6 +281,11 @@ class ExportPanel(QScrollArea):
         chip = label("saved and checked", "chip-good")
         row.addWidget(chip, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
+        code = load_code(answer)
+        if code:
+            row.addWidget(
+                button("Copy the code that loads it", lambda: self._copy(code), role="link")
+            )
         row.addWidget(
             button(
                 "Open the folder",
@@ -292,6 +299,10 @@ class ExportPanel(QScrollArea):
         card.body.addWidget(facts)
         card.setAccessibleName(f"{to} export {path.name}, saved and checked")
         self._results.insertWidget(0, card)
+
+    def _copy(self, code: str) -> None:
+        QGuiApplication.clipboard().setText(code)
+        self.copied.emit("the code that loads it")
 
     def results_text(self) -> str:
         """All results on show, as lines."""
@@ -345,43 +356,3 @@ class ExportPanel(QScrollArea):
             else ""
         )
         self.export_button.setEnabled(not busy and bool(self.place.text().strip()))
-
-
-def export_pairs(answer: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """What an export's JSON says, as pairs of name and value."""
-    checks = answer.get("checks")
-    checks = checks if isinstance(checks, dict) else {}
-    metric = checks.get("metric")
-    metric = metric if isinstance(metric, str) else None
-    latency = checks.get("latency_ms")
-    median = latency.get("median") if isinstance(latency, dict) else None
-    difference = _number(checks.get("max_abs_diff"))
-    pairs = [
-        ("Saved to", str(answer.get("path") or "")),
-        (
-            "Size",
-            f"{units.size(_number(answer.get('bytes')))},"
-            f" {units.size(_number(answer.get('gzip_bytes')))} after gzip",
-        ),
-        ("Opened in a fresh process", "yes" if checks.get("reloaded") else "no"),
-        (
-            "Largest difference",
-            units.NOT_MEASURED if difference is None else f"{difference:.2g}",
-        ),
-        ("Same answer", units.percent(_number(checks.get("agreement")))),
-        (
-            units.metric_name(metric).capitalize(),
-            units.metric_value(_number(checks.get("value")), metric),
-        ),
-        (
-            "Latency",
-            units.NOT_MEASURED
-            if not isinstance(median, int | float)
-            else f"{median:.3g} ms for one sample on this computer",
-        ),
-    ]
-    return tuple(pairs)
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None

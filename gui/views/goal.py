@@ -14,10 +14,10 @@ from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QT
 from engine.job import Goal
 from gui import sentences, units
 from gui.icons import icon
-from gui.session import Baseline, Options
 from gui.theme import GRID, colours, set_role, theme
 from gui.views.options import OptionsForm
 from gui.widgets.basics import Card, FlowLayout, InlineCombo, label
+from gui.wishes import Baseline, Options
 
 METRICS: tuple[tuple[str | None, str], ...] = (
     (None, "accuracy"),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QSpinBox, QWidget
 
-from engine.job import Budget
+from engine.job import Budget, Strategy
 from gui import sentences
-from gui.session import Options
 from gui.theme import GRID
 from gui.widgets.basics import label
+from gui.wishes import Options
 
 AUTO = "Automatic"
+OFFERED: tuple[Strategy, ...] = ("heuristic", "structured", "unstructured", "three-step", "grid")
+"""The strategies that the engine has today."""
 
 
 class OptionsForm(QWidget):
@@ -29,7 +31,7 @@ class OptionsForm(QWidget):
         self._grid.setColumnStretch(1, 1)
         self._grid.setColumnStretch(4, 1)
         self._grid.setColumnMinimumWidth(2, GRID)
-        self.strategy = _combo(tuple(sentences.STRATEGIES.items()))
+        self.strategy = _combo(tuple((key, sentences.STRATEGIES[key]) for key in OFFERED))
         self.criterion = _combo(tuple(sentences.CRITERIA.items()))
         self.quantize = _combo(tuple(sentences.QUANTIZE.items()))
         self.epochs = _spin(0, 1000, " epochs")

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from engine.events import LayerState
 from engine.runstate import RunState
-from gui import sentences, units
+from gui import sentences
 from gui.cloud_data import Measure, measure_name, measures
 from gui.models.log import TRIAL_ROLE, LogDelegate, LogModel
 from gui.session import Session
@@ -382,10 +382,3 @@ def strip_words(state: RunState) -> str:
         if (state.live)
         else f"of the model kept: {sentences.amount(best.keep, best.sparsity)}"
     )
-
-
-def trials_words(state: RunState) -> str:
-    """How many trials there were."""
-    tunes = sum(t.kind == "fine_tune" for t in state.trials)
-    probes = len(state.trials) - tunes
-    return f"{units.plural(tunes, 'fine-tune')}, {units.plural(probes, 'probe')}"

@@ -86,26 +86,24 @@ def at_rest(camera: Studio, run: Path) -> None:
     """Empty, set up, and the finished run."""
     window = camera.window
     camera.shoot("empty")
-    window.open_path(run)
+    window.opener.path(run)
     camera.until(lambda: window.session.run is not None)
     camera.until(lambda: window.session.wishes.model is not None)
     camera.shoot("finished")
     window.session.close_all()
     job = RunFolder(run).job()
-    window.open_model(Path(job.model))
+    window.opener.model(Path(job.model))
     window.session.set_data(job.data)
     window.session.set_goal(job.goal)
     camera.until(lambda: window.session.wishes.model is not None)
     camera.shoot("setup")
     window.show_stage("layers")
     camera.shoot("layers-as-opened")
-    window.open_path(run)
+    window.opener.path(run)
     camera.until(lambda: window.session.run is not None)
     window.show_stage("layers")
     camera.shoot("layers")
     window.show_stage("export")
-    for exported in window.session.state.exports:
-        window.export.add_result(dict(exported.result), "tflite")
     camera.shoot("export")
 
 
@@ -136,7 +134,7 @@ def in_motion(camera: Studio, run: Path, place: Path, *, live: bool) -> None:
         os.environ["SECATEUR_REPLAY"] = str(run / JOURNAL)
         os.environ["SECATEUR_REPLAY_UNTIL"] = str(until)
     job = RunFolder(run).job()
-    window.open_model(Path(job.model))
+    window.opener.model(Path(job.model))
     session.set_data(job.data)
     session.set_goal(job.goal)
     camera.until(lambda: session.wishes.model is not None)
@@ -149,7 +147,7 @@ def in_motion(camera: Studio, run: Path, place: Path, *, live: bool) -> None:
             return False
         return not live or (running.steps > 0 and running.step > 0.6 * running.steps)
 
-    camera.until(well_under_way, seconds=900.0)
+    camera.until(well_under_way, seconds=3600.0 if live else 60.0)
     camera.shoot("searching")
     best = session.state.best
     if best is not None:

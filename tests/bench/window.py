@@ -133,7 +133,7 @@ def opening(app: QApplication, model: Path) -> dict[str, Any]:
         app.processEvents()
         time.sleep(0.005)
     began = time.monotonic()
-    window.open_path(model)
+    window.opener.path(model)
     while window.layers.model.rowCount() == 0:
         app.processEvents()
         time.sleep(0.002)

@@ -79,7 +79,7 @@ def test_that_an_opened_model_is_exported_and_checked_by_the_real_command(
     real_window: MainWindow, qtbot: QtBot
 ) -> None:
     window = real_window
-    window.open_sample()
+    window.opener.sample()
     qtbot.waitUntil(lambda: window.session.wishes.model is not None, timeout=60_000)
     window.show_stage("export")
     place = Path.cwd() / "out.tflite"

@@ -10,11 +10,11 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from engine.errors import EngineFailure
+from gui.export_words import export_pairs
 from gui.main_window import MainWindow
 from gui.record import record_of
 from gui.units import NBSP
 from gui.views import export as export_module
-from gui.views.export import export_pairs
 from tests.gui import story
 
 

@@ -263,7 +263,7 @@ def test_that_a_run_is_reopened_from_its_journal(
     ready.session.close_all()
     assert ready.session.run is None
     assert not ready.setup.welcome.isHidden()
-    ready.open_path(run)
+    ready.opener.path(run)
     qtbot.waitUntil(lambda: ready.session.run == run, timeout=5_000)
     assert ready.stage == "search"
     assert end_numbers(ready.session.state) == figures

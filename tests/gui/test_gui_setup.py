@@ -17,8 +17,8 @@ from gui.commands import evaluate_command, export_command, run_json
 from gui.files import kind_of
 from gui.main_window import MainWindow
 from gui.resources import sample_model
-from gui.session import Baseline, Options
 from gui.units import NBSP
+from gui.wishes import Baseline, Options
 from tests.gui import story
 
 
@@ -91,7 +91,7 @@ def test_that_a_file_that_is_no_model_is_told_and_changes_nothing(
     path = tmp_path / name
     if not name.startswith("missing"):
         path.write_text("no model at all")
-    ready.open_model(path)
+    ready.opener.model(path)
     qtbot.waitUntil(lambda: ready.banner.isVisible(), timeout=30_000)
     assert name in ready.banner.message.text()
     assert ready.banner.action_texts() == []
@@ -252,7 +252,7 @@ def test_that_nothing_can_be_changed_while_a_search_runs(
     ready.show_stage("setup")
     assert not ready.setup.goal_card.sentence.isEnabled()
     assert not ready.setup.data_card.file_button.isEnabled()
-    ready.open_path(Path("other.keras"))
+    ready.opener.path(Path("other.keras"))
     assert "under way" in ready.banner.message.text()
     assert ready.session.reading is None
 

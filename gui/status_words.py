@@ -1,0 +1,87 @@
+"""The words of the status bar: phase, time left, trials, best so far, engine."""
+
+from __future__ import annotations
+
+import time
+
+from engine.runstate import RunState
+from gui import sentences, units
+from gui.session import Session
+
+
+class StatusWords:
+    """Reads a session; remembers only when its last estimate of the time left came in."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._estimated_at = 0.0
+        self._seconds: float | None = None
+
+    def texts(self) -> dict[str, str]:
+        """The five fields by name."""
+        session, state = self._session, self._session.state
+        shown = session.run is not None
+        return {
+            "phase": self._phase(),
+            "time": self._time_left() if session.searching else "",
+            "trials": trials_words(state) if shown else "",
+            "best": best_words(state) if shown else "",
+            "engine": self._engine(),
+        }
+
+    def _time_left(self) -> str:
+        state = self._session.state
+        seconds = None if state.work is None else state.work.seconds_left
+        now = time.monotonic()
+        if seconds != self._seconds or state.status == "paused":
+            self._seconds, self._estimated_at = seconds, now
+        if seconds is None:
+            return units.time_left(None)
+        return units.time_left(max(seconds - (now - self._estimated_at), 0.0))
+
+    def _phase(self) -> str:
+        session, state = self._session, self._session.state
+        if session.reading is not None:
+            return f"Reading {session.reading.name} \u2026"
+        if session.measuring:
+            return "Measuring the baseline \u2026"
+        if session.searching:
+            return sentences.phase(state.phase) if state.phase else "Starting"
+        if session.run is None:
+            return "Ready"
+        return sentences.STATUSES["interrupted" if state.live else state.status]
+
+    def _engine(self) -> str:
+        session, state = self._session, self._session.state
+        if not session.searching:
+            return "engine: not running"
+        if session.stopping:
+            return "engine: stopping"
+        if state.status == "paused":
+            return "engine: paused"
+        device = f" on {state.device}" if state.device else ""
+        return "engine: starting" if state.status == "empty" else f"engine: running{device}"
+
+
+def trials_words(state: RunState) -> str:
+    """How many trials there were."""
+    tunes = sum(t.kind == "fine_tune" for t in state.trials)
+    probes = len(state.trials) - tunes
+    return f"{units.plural(tunes, 'fine-tune')}, {units.plural(probes, 'probe')}"
+
+
+def best_words(state: RunState) -> str:
+    """The best model so far: size and accuracy."""
+    best = state.best_trial
+    head = "best so far" if state.live else "kept"
+    if best is None:
+        return f"{head}: none accepted yet" if state.live else "nothing smaller was accepted"
+    metric = None if state.baseline is None else state.baseline.metric
+    value = f"{units.metric_value(best.value, metric)} {units.metric_name(metric)}"
+    if best.sizes is None:
+        return f"{head}: {value}"
+    before = None if state.baseline is None else state.baseline.sizes.nonzero
+    ratio = units.times(before, best.sizes.nonzero)
+    size = units.short_count(best.sizes.nonzero)
+    smaller = f" ({ratio} fewer)" if ratio else ""
+    return f"{head}: {size} parameters{smaller}, {value}"

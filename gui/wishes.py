@@ -1,0 +1,65 @@
+"""What a person has set up: model, data, goal, options. Frozen values; no Qt, no files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.job import Budget, DataSpec, Goal, Job, Quantize, Strategy
+from gui.facts import ModelFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The folded part of a job: everything that has a good default."""
+
+    strategy: Strategy = "heuristic"
+    criterion: str = "auto"
+    quantize: Quantize = "none"
+    budget: Budget = field(default_factory=Budget)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """The unpruned model's measured value on the search split."""
+
+    metric: str
+    value: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a person has set up so far."""
+
+    model: ModelFacts | None = None
+    data: DataSpec | None = None
+    goal: Goal = field(default_factory=Goal)
+    options: Options = field(default_factory=Options)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a search can start."""
+        return self.model is not None and self.data is not None
+
+    def job(self) -> Job:
+        """The job of these wishes.
+
+        Raises
+        ------
+        ValueError
+            Where model or data are missing.
+        """
+        if self.model is None or self.data is None:
+            raise ValueError("a job needs a model and data")
+        options = self.options
+        return Job(
+            model=self.model.path,
+            data=self.data,
+            goal=self.goal,
+            budget=options.budget,
+            strategy=options.strategy,
+            criterion=options.criterion,
+            quantize=options.quantize,
+            seed=options.seed,
+        )
