@@ -19,6 +19,7 @@ from engine.errors import TrialError
 from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build, weights_of
 from engine.runs import RunFolder
+from engine.search import halfway
 from engine.search.asking import Ask, Told
 from engine.search.context import NORM_BATCHES, Context
 from engine.search.describe import counts, layer_states
@@ -182,6 +183,7 @@ class TrialRunner:
             keras.backend.clear_session()
         done = replace(done, seconds=time.monotonic() - began)
         self._emit(done)
+        halfway.forget(self._folder)
         return done
 
     def _probe(self, trial: int, ask: Ask) -> ev.TrialDone:
@@ -262,10 +264,13 @@ class TrialRunner:
             )  # fmt: skip
 
         train = context.data.train
+        digest = halfway.digest_of(trial, ask, settings=settings)
         fine_tune(
             model, train.images, train.labels, preprocess=context.transform, loss=context.loss,
             settings=settings, sparsity=sparsity, teacher=context.teacher, control=self._control,
             on_batch=on_batch, on_epoch=on_epoch,
+            on_state=lambda state: halfway.save(self._folder, digest, state),
+            start=halfway.load(self._folder, digest),
         )  # fmt: skip
         self._clock.end()
 

@@ -19,7 +19,7 @@ from engine import api
 from engine.childproc import child_environment, python_command
 from engine.data.sample import sample_model_path
 from engine.errors import EngineFailure
-from engine.events import BatchDone, Event, Paused, Resumed, RunEnded, TrialDone
+from engine.events import BatchDone, EpochDone, Event, Paused, Resumed, RunEnded, TrialDone
 from engine.inspection import inspect_model
 from engine.job import Budget, DataSpec, Goal, Job
 from engine.report.result import result_of
@@ -110,18 +110,25 @@ def test_that_a_killed_engine_is_told_and_its_run_goes_on(
     _, whole = finished
     engine: list[EngineProcess] = []
 
-    def kill_at_first_accepted(event: Event, state: RunState) -> None:
-        if isinstance(event, TrialDone) and event.accepted:
+    def kill_in_the_second_epoch(event: Event, state: RunState) -> None:
+        accepted = any(t.accepted for t in state.trials)
+        if accepted and isinstance(event, BatchDone) and event.step > event.steps // 2 + 1:
             pid = engine[0].pid
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
 
+    run = tmp_path / "run"
     with pytest.raises(EngineFailure, match="SIGKILL"):
-        api.prune(job(), tmp_path / "run", on_event=kill_at_first_accepted, on_start=engine.append)
-    assert (tmp_path / "run" / "model.keras").is_file()
-    result = api.resume(tmp_path / "run")
+        api.prune(job(), run, on_event=kill_in_the_second_epoch, on_start=engine.append)
+    assert (run / "model.keras").is_file()
+    result = api.resume(run)
     assert result["status"] == whole["status"]
     assert _decisions(result) == _decisions(whole)
+    epochs = [(e.trial, e.epoch) for e in RunFolder.open(run).events() if isinstance(e, EpochDone)]
+    assert len(epochs) == len(set(epochs)), "an epoch was trained twice"
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {
+        Path(t["checkpoint"]).name for t in result["trials"] if t["checkpoint"]
+    }
 
 
 def _decisions(result: dict[str, Any]) -> list[tuple[Any, ...]]:
