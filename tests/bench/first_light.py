@@ -82,6 +82,7 @@ def main() -> None:
             continue
         line = json.dumps(run(cell, options.shared))
         print(line, flush=True)
+        RESULTS.parent.mkdir(exist_ok=True)
         with RESULTS.open("a") as file:
             file.write(line + "\n")
 
