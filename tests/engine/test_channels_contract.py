@@ -289,9 +289,6 @@ CASES: dict[str, Case] = {
     "ops.OneHot": op("OneHot", pins=True, num_classes=3),
     "ops.Logsumexp": op("Logsumexp", pins=True, axis=-1),
     "ops.Norm": op("Norm", pins=True, axis=-1),
-    "LayerScale": layer("LayerScale", init_values=0.1, projection_dim=WIDTH),
-    "CustomScaleLayer": two("CustomScaleLayer", scale=0.4),
-    "StochasticDepth": layer("StochasticDepth", drop_path_rate=0.1),
     **{
         k: layer(k, rate=0.2)
         for k in ("Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout")

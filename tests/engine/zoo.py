@@ -62,7 +62,8 @@ def _random(variable: Any, rng: np.random.Generator) -> np.ndarray | None:
         return rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape, p=[0.2, 0.8])
     if len(shape) < 2:
         return rng.normal(0.0, 0.4, shape)
-    fan_in = int(np.prod(shape[:-1]))
+    deep = "depthwise" in variable.path or shape[-2] == 1
+    fan_in = int(np.prod(shape[:-2] if deep else shape[:-1]))
     return rng.normal(0.0, np.sqrt(2.0 / fan_in), shape)
 
 

@@ -49,7 +49,7 @@ class Follow(Op):
 register_op(
     Follow(lambda x: x),
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout",
-    "GaussianNoise", "AlphaDropout", "StochasticDepth", "ActivityRegularization", "Identity",
+    "GaussianNoise", "AlphaDropout", "ActivityRegularization", "Identity",
     "ops.StopGradient", "ops.Cast", "ops.Copy", "ops.ConvertToTensor", "ops.SaturateCast",
     )  # fmt: skip
 
@@ -283,14 +283,3 @@ _UNARY: dict[str, Function | None] = {
 }  # fmt: skip
 for _class, _unary in _UNARY.items():
     register_op(Follow(_unary), _class)
-
-
-@register("CustomScaleLayer")
-class CustomScale(Op):
-    """InceptionResNetV2's ``inputs[0] + inputs[1] * scale``."""
-
-    def trace(self, t: Tracer, call: Call, ins: Arrays) -> Arrays:
-        return [merge(t, call, ins, [call.sizes(i) for i in range(len(ins))])]
-
-    def constants(self, call: Call, ins: Arrays, weights: LayerWeights, notes: Notes) -> Arrays:
-        return [ins[0] + ins[1] * float(call.config.get("scale", 1.0))]

@@ -1,4 +1,4 @@
-"""Norms, and layers with one weight per channel (PReLU, LayerScale).
+"""Norms, and the layer with one weight per channel (PReLU).
 
 Batch norms act on each channel by itself and are followed; layer, group and unit norms compute
 statistics across channels: they pin, or with ``through_norms`` they are followed although a cut
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from engine.channels.ops.base import Arrays, Call, Edit, LayerWeights, Notes, Op, Resized, register
-from engine.channels.ops.kernels import level
 from engine.channels.ops.opaque import UNKNOWN
 from engine.channels.provenance import along
 from engine.channels.tracer import Tracer
@@ -174,28 +173,3 @@ class PReLU(Op):
     def constants(self, call: Call, ins: Arrays, weights: LayerWeights, notes: Notes) -> Arrays:
         alpha = weights["alpha"].astype(float)
         return [np.where(ins[0] > 0, ins[0], alpha * ins[0])]
-
-
-@register("LayerScale")
-class LayerScale(Op):
-    """ConvNeXt's factor per channel."""
-
-    def trace(self, t: Tracer, call: Call, ins: Arrays) -> Arrays:
-        axis = len(call.sizes()) - 1
-        for weight in call.layer.weights:
-            if len(weight.shape) != 1:
-                return UNKNOWN.trace(t, call, ins)
-            atoms = t.follow(ins[0], axis, weight.shape[0])
-            if atoms is not None:
-                t.bind(call.name, weight.name, 0, atoms, "through")
-        return [ins[0]]
-
-    def constants(self, call: Call, ins: Arrays, weights: LayerWeights, notes: Notes) -> Arrays:
-        (gamma,) = weights.values()
-        axis = len(call.sizes()) - 1
-        width = gamma.shape[0]
-        return [along(level(ins[0], axis, width) * gamma, axis, len(call.sizes()))]
-
-    def resize(self, new: Resized) -> Edit:
-        (gamma,) = new.weights.values()
-        return Edit(config={"projection_dim": gamma.shape[0]})
