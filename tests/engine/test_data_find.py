@@ -58,6 +58,12 @@ def test_that_the_right_preprocessing_is_found(preprocess: Preprocess) -> None:
     assert not found.poor
 
 
+def test_that_the_candidates_are_those_of_the_design() -> None:
+    names = [p.name for p in candidates(coloured().images)]
+    assert names[:6] == ["none", "0-1", "-1-1", "caffe", "torch", "per-image"]
+    assert set(names[6:]) == {"per-channel", "none,bgr", "0-1,bgr", "-1-1,bgr"}
+
+
 def test_that_values_say_how_many_samples_are_behind_them() -> None:
     part = coloured()
     found = find_preprocess(trained_with(Preprocess(mode="0-1"), part), part, TASK)

@@ -43,6 +43,18 @@ def test_that_both_twins_do_the_same(preprocess: Preprocess) -> None:
     assert np.array_equal(images, before)
 
 
+def test_that_nearly_flat_images_are_not_blown_up() -> None:
+    """TensorFlow divides by at least 1 / sqrt(elements)."""
+    from engine.data.tf_preprocess import as_tf
+
+    images = np.full((1, 4, 4, 3), 0.5, np.float32)
+    images[0, 0, 0, 0] = 0.51
+    preprocess = Preprocess(mode="per-image")
+    ours = preprocess.apply_numpy(images)
+    np.testing.assert_allclose(ours, as_tf(preprocess)(images).numpy(), rtol=1e-3, atol=1e-5)
+    assert np.abs(ours).max() < 0.1
+
+
 @pytest.mark.parametrize("preprocess", ALL, ids=lambda p: p.name)
 def test_that_the_twin_can_be_traced(preprocess: Preprocess) -> None:
     import tensorflow as tf
