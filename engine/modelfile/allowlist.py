@@ -20,6 +20,7 @@ MAX_VALUES = 4_000_000
 
 _OUR_MODULES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
 _OTHER_KERAS = ("tensorflow_core.python.keras", "tensorflow.python.keras.engine")
+_TF_INITIALIZERS = ("tensorflow.python.ops.init_ops", "tensorflow.python.ops.init_ops_v2")
 _PLAIN_PREFIXES = ("", "keras", "Keras", "tf_keras", "keras.src", "Custom")
 
 _OBJECTS = (
@@ -90,9 +91,9 @@ def _check_object(item: Mapping[str, Any]) -> None:
         _check_function(item)
         return
     known = classes.is_layer(name) or name in _OBJECTS or name in classes.COMPILE
-    if not known or not _module_is_ours(item.get("module")) or not _is_registered_by_keras(item):
-        if "layers" in _config_of(item) or known or classes.is_layer(name):
-            _unknown(_full_name(item), item)
+    from_tensorflow = name in classes.INITIALIZERS and item.get("module") in _TF_INITIALIZERS
+    is_ours = _module_is_ours(item.get("module")) or from_tensorflow
+    if not known or not is_ours or not _is_registered_by_keras(item):
         _unknown(_full_name(item), item)
 
 

@@ -18,6 +18,7 @@ from engine.modelfile.graph import Layer, LayerGraph, Node, Tensor
 from engine.modelfile.objects import bad_config
 from engine.modelfile.shape_rules import ShapeError
 from engine.modelfile.shapes import infer_outputs, tensor_ids
+from engine.modelfile.stored import AS_IT_IS, Form
 from engine.modelfile.tree import Entry, Model, map_refs, refs_in
 from engine.modelfile.weight_specs import Variable, variables
 
@@ -38,7 +39,7 @@ class Slot:
     chain: tuple[str, ...]
     variables: tuple[Variable, ...] = ()
     trainable: bool = True
-    gate_scale: float | None = None
+    form: Form = AS_IT_IS
 
     @property
     def top(self) -> str:
@@ -192,7 +193,7 @@ class _Walk:
             path=self.paths.get(entry.name),
             chain=(*self.chain, entry.name),
             trainable=bool(config.get("trainable", True)),
-            gate_scale=entry.gate_scale,
+            form=entry.form,
         )
 
     def _bind(self, given: Any) -> None:

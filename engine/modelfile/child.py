@@ -27,6 +27,7 @@ from engine.modelfile.graph import LayerGraph, WeightSpec
 from engine.modelfile.hdf5 import H5File
 from engine.modelfile.match import Match, match_names, match_places
 from engine.modelfile.objects import bad_config
+from engine.modelfile.old_kernels import settle_kernels
 from engine.modelfile.translate import check_is_model, model_tree
 
 _FLOAT_MAX = 3.4028234663852886e38
@@ -36,29 +37,27 @@ _CHUNK_BYTES = 1 << 20
 def read_keras(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Read a ``.keras`` archive; payload and answer as :func:`read_h5`."""
     path = Path(payload["path"])
-    archive = keras_zip.KerasZip(path)
-    if not archive.has(keras_zip.CONFIG):
-        raise _not_keras_zip(archive)
-    raw = _json(archive.read(keras_zip.CONFIG, keras_zip.MAX_CONFIG_BYTES), "config.json")
-    version = _version(archive)
-    if not archive.has(keras_zip.WEIGHTS):
-        raise _no_weights(archive)
-    generation = _generation(version, 3)
-    built, compiled, warnings = _build(raw, generation, raw.get("compile_config"))
-    weights = H5File(archive.read(keras_zip.WEIGHTS))
-    archive.close()
-    matches = match_places(built.slots, weights)
-    return _answer(
-        payload,
-        path,
-        built,
-        matches,
-        weights,
-        format="keras3" if generation >= 3 else "keras2",
-        written_by=f"keras {version}" if version else None,
-        compile_config=compiled,
-        warnings=warnings,
-    )
+    with keras_zip.KerasZip(path) as archive:
+        if not archive.has(keras_zip.CONFIG):
+            raise _not_keras_zip(archive)
+        raw = _json(archive.read(keras_zip.CONFIG, keras_zip.MAX_CONFIG_BYTES), "config.json")
+        version = _version(archive)
+        if not archive.has(keras_zip.WEIGHTS):
+            raise _no_weights(archive)
+        generation = _generation(version, 3)
+        built, compiled, warnings = _build(raw, generation, raw.get("compile_config"))
+        data = archive.read(keras_zip.WEIGHTS)
+    with H5File(data) as weights:
+        return _answer(
+            payload,
+            built,
+            match_places(built.slots, weights),
+            weights,
+            format="keras3" if generation >= 3 else "keras2",
+            written_by=f"keras {version}" if version else None,
+            compile_config=compiled,
+            warnings=warnings,
+        )
 
 
 def read_h5(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,42 +79,45 @@ def read_h5(payload: Mapping[str, Any]) -> dict[str, Any]:
     UserError
         Where the file is damaged, unsafe, or no whole model.
     """
-    path = Path(payload["path"])
-    file = H5File(path)
-    config = file.attribute("", "model_config")
-    if config is None:
-        raise _not_whole_model(file)
-    raw = _json(str(config).encode(), "model_config")
-    version = file.attribute("", "keras_version") or file.attribute(
-        "model_weights", "keras_version"
-    )
-    generation = _generation(version, 1)
-    training = file.attribute("", "training_config")
-    compiled = _json(str(training).encode(), "training_config") if training else None
-    built, clean, warnings = _build(raw, generation, compiled)
-    matches = match_names(built.slots, file)
-    return _answer(
-        payload,
-        path,
-        built,
-        matches,
-        file,
-        format="h5",
-        written_by=f"keras {version}" if version else None,
-        compile_config=clean,
-        warnings=warnings,
-    )
+    with H5File(Path(payload["path"])) as file:
+        config = file.attribute("", "model_config")
+        if config is None:
+            raise _not_whole_model(file)
+        raw = _json(str(config).encode(), "model_config")
+        version = _attribute(file, "keras_version")
+        generation = _generation(version, 1)
+        training = file.attribute("", "training_config")
+        compiled = _json(str(training).encode(), "training_config") if training else None
+        backend = str(_attribute(file, "backend") or "")
+        built, clean, warnings = _build(raw, generation, compiled, backend)
+        return _answer(
+            payload,
+            built,
+            match_names(built.slots, file),
+            file,
+            format="h5",
+            written_by=f"keras {version}" if version else None,
+            compile_config=clean,
+            warnings=warnings,
+        )
+
+
+def _attribute(file: H5File, name: str) -> Any:
+    """An attribute of the file, or of its weights, where older versions have it."""
+    return file.attribute("", name) or file.attribute("model_weights", name)
 
 
 def _build(
-    raw: dict[str, Any], generation: int, compiled: object
+    raw: dict[str, Any], generation: int, compiled: object, backend: str = ""
 ) -> tuple[Built, dict[str, Any] | None, tuple[str, ...]]:
     model = {k: v for k, v in raw.items() if k != "compile_config"}
     check_is_model(model)
     check_model(model)
     clean, warnings = clean_compile(compiled)
     try:
-        built = build(model_tree(model, generation))
+        tree = model_tree(model, generation)
+        warnings += settle_kernels(tree, generation, backend)
+        built = build(tree)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise bad_config(f"{type(error).__name__} {str(error)[:120]}") from error
     return built, clean, warnings
@@ -123,7 +125,6 @@ def _build(
 
 def _answer(
     payload: Mapping[str, Any],
-    path: Path,
     built: Built,
     matches: Sequence[Match],
     file: H5File,
@@ -137,7 +138,7 @@ def _answer(
     graph: LayerGraph = replace(built.graph, layers=layers)
     return {
         "graph": graph_to_plain(graph),
-        "sha256": _sha256(path),
+        "sha256": _sha256(Path(payload["path"])),
         "arrays": arrays,
         **facts,
     }
@@ -170,27 +171,15 @@ def _values(match: Match, file: H5File) -> np.ndarray:
         values = values.astype(match.variable.dtype)
     elif values.dtype.kind != "f" or values.dtype.itemsize == 8:
         values = values.astype(np.float32)
-    if match.gate_scale is not None:
-        values = _scaled_gates(match, values)
-    return np.ascontiguousarray(values).reshape(match.array.shape)
-
-
-def _scaled_gates(match: Match, values: np.ndarray) -> np.ndarray:
-    """Scale the gates of a recurrent layer, all but the third, its candidate state."""
-    gates, factor = match.variable.gates, match.gate_scale
-    if gates is None or factor is None:
-        return values
-    parts = np.split(values, gates, axis=-1)
-    return np.concatenate(
-        [part if index == 2 else part * factor for index, part in enumerate(parts)], axis=-1
-    ).astype(values.dtype)
+    variable = match.variable
+    return match.form.restore(variable.name, values, variable.shape, variable.gates)
 
 
 def _spec(match: Match, values: np.ndarray) -> WeightSpec:
     dtype = "bfloat16" if match.array.dtype == "bfloat16" else str(values.dtype)
     return WeightSpec(
         name=match.variable.name,
-        shape=tuple(match.array.shape),
+        shape=values.shape,
         dtype=dtype,
         trainable=match.trainable,
         zeros=int(values.size - np.count_nonzero(values)),

@@ -202,11 +202,30 @@ RENAMED: Final = {
 """Other names of layer classes that we know."""
 
 ONLY_OLD: Final = frozenset(
-    {"TFOpLambda", "SlicingOpLambda", "ThresholdedReLU", "ClassMethod", "InstanceProperty"}
+    {
+        "TFOpLambda",
+        "SlicingOpLambda",
+        "ThresholdedReLU",
+        "ClassMethod",
+        "InstanceProperty",
+        "Merge",
+        "AtrousConvolution1D",
+        "AtrousConvolution2D",
+    }
 )
 """Classes of Keras 1 and 2 that the translation turns into others."""
 
 
+OF_APPLICATIONS: Final = words("CustomScaleLayer LayerScale StochasticDepth")
+"""Layers that ``keras.applications`` defines for itself; they are turned into standard ones."""
+
+
 def is_layer(name: str) -> bool:
     """Whether this is a layer class that Secateur opens (its present name, or another)."""
-    return name in layer_defaults() or name == "InputLayer" or name in RENAMED or (name in ONLY_OLD)
+    return (
+        name in layer_defaults()
+        or name == "InputLayer"
+        or name in RENAMED
+        or name in ONLY_OLD
+        or name in OF_APPLICATIONS
+    )

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -77,8 +77,10 @@ class H5File:
         except HDF5_ERRORS as error:
             raise damaged("it is no whole HDF5 file", error) from None
 
-    def close(self) -> None:
-        """Close the file."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def attribute(self, path: str, name: str) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from engine.errors import UserError
 
@@ -54,8 +55,10 @@ class KerasZip:
                 raise _unsafe(f"two members of one name ({member.filename})")
             self._members[member.filename] = member
 
-    def close(self) -> None:
-        """Close the archive."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._zip.close()
 
     def has(self, name: str) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from engine.errors import UserError
+from engine.modelfile import keras1
+from engine.modelfile.classes import RENAMED
 
 Translated: TypeAlias = tuple[str, dict[str, Any]]
 _Rule: TypeAlias = Callable[[dict[str, Any]], Translated]
@@ -24,7 +26,9 @@ def translate(class_name: str, raw: dict[str, Any], generation: int) -> Translat
     UserError
         Where the layer has no exact counterpart in Keras 3.
     """
-    found = _RULES.get(class_name)
+    if generation == 1:
+        class_name, raw = keras1.translate(class_name, raw)
+    found = _RULES.get(RENAMED.get(class_name, class_name))
     return found(raw) if found is not None else (class_name, raw)
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from engine.errors import UserError
 from engine.modelfile.build_graph import Slot
 from engine.modelfile.classes import words
+from engine.modelfile.graph import Shape
 from engine.modelfile.hdf5 import Array, H5File
+from engine.modelfile.stored import AS_IT_IS, Form
 from engine.modelfile.weight_specs import Variable, fits
 
 
@@ -25,7 +27,7 @@ class Match:
     variable: Variable
     array: Array
     trainable: bool
-    gate_scale: float | None = None
+    form: Form = AS_IT_IS
 
 
 _RANDOM_STATE = frozenset(
@@ -103,18 +105,22 @@ def _check_name(slot: Slot, group: str, file: H5File) -> None:
 
 
 def _match(slot: Slot, variable: Variable, array: Array) -> Match:
-    if not fits(array.shape, variable.shape):
+    if not fits(array.shape, _in_file(slot, variable)):
         raise _mismatch(
             f"{variable.name!r} of layer {slot.layer!r} should have the shape "
-            f"{_text(variable.shape)} and has {_text(array.shape)}"
+            f"{_text(_in_file(slot, variable))} and has {_text(array.shape)}"
         )
     return Match(
         layer=slot.layer,
         variable=variable,
         array=array,
         trainable=variable.trainable and slot.trainable,
-        gate_scale=slot.gate_scale,
+        form=slot.form,
     )
+
+
+def _in_file(slot: Slot, variable: Variable) -> Shape:
+    return slot.form.shape_in_file(variable.name, variable.shape)
 
 
 def _text(shape: Iterable[int | None]) -> str:
@@ -188,8 +194,8 @@ def _pair(
         return by_name
     for order in (expected, _layerwise(expected)):
         fitting = all(
-            fits(array.shape, variable.shape) and _leaf_fits(name, variable)
-            for (_, variable), name, array in zip(order, names, arrays, strict=True)
+            fits(array.shape, _in_file(slot, variable)) and _leaf_fits(name, variable)
+            for (slot, variable), name, array in zip(order, names, arrays, strict=True)
         )
         if fitting:
             return [(s, v, a) for (s, v), a in zip(order, arrays, strict=True)]
@@ -244,7 +250,7 @@ def _by_name(
             for owner in owners
             for leaf in leaves
             for pair in index.get((owner, leaf), ())
-            if id(pair[1]) not in claimed and fits(array.shape, pair[1].shape)
+            if id(pair[1]) not in claimed and fits(array.shape, _in_file(*pair))
         ]
         if len(candidates) != 1:
             return None

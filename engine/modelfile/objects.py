@@ -86,9 +86,9 @@ def layer_config(
     UserError
         Where an option is missing, unknown or has no counterpart in Keras 3.
     """
-    class_name = classes.RENAMED.get(class_name, class_name)
     if generation < 3:
         class_name, raw = legacy.translate(class_name, dict(raw), generation)
+    class_name = classes.RENAMED.get(class_name, class_name)
     name = raw.get("name")
     if not isinstance(name, str) or not name:
         raise bad_config(f"a {class_name} layer without a name")
@@ -314,7 +314,7 @@ def nested_layer(value: Any, generation: int) -> dict[str, Any]:
             f"{config.get('name', name)!r}.",
             "Wrap single layers, or call the model directly.",
         )
-    if not classes.is_layer(name) or name in classes.ONLY_OLD:
+    if not classes.is_layer(name) or name in (classes.ONLY_OLD | classes.OF_APPLICATIONS):
         raise _unknown_object("layer", name)
     class_name, complete = layer_config(name, config, generation)
     if generation < 3 and complete.get("activation") == "hard_sigmoid":

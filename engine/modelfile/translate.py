@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import UserError
-from engine.modelfile import classes, tf_ops
+from engine.modelfile import classes, of_applications, tf_ops
 from engine.modelfile.objects import bad_config, layer_config, plain, plain_shape, to_snake
+from engine.modelfile.stored import Form
 from engine.modelfile.tree import Call, Entry, Model, map_refs, ref, refs_in
 
 _MAX_NESTING = 40
@@ -111,6 +112,8 @@ def _entry(raw: Mapping[str, Any], generation: int, depth: int) -> Entry:
             config={"function": config.get("function"), "name": config.get("name")},
             slot=to_snake(class_name),
         )
+    if class_name in classes.OF_APPLICATIONS:
+        return of_applications.entry(class_name, raw, config, generation)
     if _is_operation(raw, config):
         return _operation(class_name, raw, config)
     if "name" not in config and isinstance(raw.get("name"), str):
@@ -215,7 +218,7 @@ def _with_activation(entry: Entry, generation: int) -> list[Entry]:
     """The layer, and after it the layers that its activation became."""
     activation = entry.config.get("activation")
     if generation < 3 and _has_old_gates(entry.config, entry.name):
-        entry.gate_scale = HARD_SIGMOID_FACTOR
+        entry.form = Form(gate_scale=HARD_SIGMOID_FACTOR)
     after: list[Entry] = []
     if isinstance(activation, Mapping):
         inner = dict(activation["config"])
@@ -281,6 +284,9 @@ def _functional(inner: Mapping[str, Any], generation: int, depth: int) -> Model:
     for raw in _layer_list(inner):
         entry = _entry(raw, generation, depth)
         entry.calls = _calls(raw, entry, generation)
+        if entry.class_name == "CustomScaleLayer":
+            entries.extend(of_applications.scaled_add(entry, generation))
+            continue
         parts = _with_activation(entry, generation)
         _chain(entry, parts)
         if parts[-1].name != entry.name:

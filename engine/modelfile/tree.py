@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.modelfile.stored import AS_IT_IS, Form
+
 
 @dataclass(slots=True, kw_only=True)
 class Call:
@@ -25,8 +27,7 @@ class Entry:
     """A layer, an operation or a nested model.
 
     ``slot`` is the name of its class as the file counts it in its weights (``"conv2d"``), None
-    for what has no place there. ``gate_scale`` multiplies the weights of a recurrent layer's gates
-    as they are read, where an old activation differs from today's by that factor.
+    for what has no place there. ``form`` says how its arrays are stored.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Entry:
     calls: list[Call] = field(default_factory=list)
     slot: str | None = None
     model: Model | None = None
-    gate_scale: float | None = None
+    form: Form = AS_IT_IS
 
 
 @dataclass(slots=True, kw_only=True)
