@@ -7,11 +7,15 @@ fake trainer, and a run resumes by telling a fresh strategy what the journal hol
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from engine.events import Step, Why
+
+AS_SMALL = 1.01
+"""Sizes within this ratio are the same: gzip of other weights differs that much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,16 @@ class Told:
     margin: float | None
     passed: bool
     objective: float | None
+
+
+def better(told: Told, best: Told) -> bool:
+    """Whether an accepted trial is to be preferred: smaller, or as small with more in reserve."""
+    new = math.inf if told.objective is None else told.objective
+    old = math.inf if best.objective is None else best.objective
+    if new < old / AS_SMALL:
+        return True
+    reserve = (told.margin or 0.0) > (best.margin or 0.0)
+    return new <= old * AS_SMALL and reserve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from engine.events import Step, Why
-from engine.search.asking import Ask, Asking, Limits, Told
+from engine.search.asking import Ask, Asking, Limits, Told, better
 
 PROBE_KEEPS = (0.7, 0.5, 0.35, 0.25, 0.18, 0.12)
 """Keep ratios of the first look; it ends where the cut model is no better than a ruin."""
@@ -29,6 +29,9 @@ FIRST_DENSITY = 0.3
 
 BRACKET_RATIO = 1.1
 """A bracket narrower than this ratio (of keep, or of density) is as good as closed."""
+
+POLISH_FROM = 4
+"""With so many fine-tunes the last one is kept to train the result on as it is."""
 
 ROUGH_BRACKET_RATIO = 1.4
 """The same for channels where weights follow: a fine-tune is worth more there."""
@@ -51,7 +54,7 @@ class Accepted:
         if not told.passed:
             return
         self.trials.append(told)
-        if self.best is None or _objective(told) < _objective(self.best):
+        if self.best is None or better(told, self.best):
             self.best = told
 
     def nearest(self, keep: float, sparsity: float) -> Told | None:
@@ -60,16 +63,13 @@ class Accepted:
         return min(fit, key=lambda t: (t.keep, -t.sparsity), default=None)
 
 
-def _objective(told: Told) -> float:
-    return math.inf if told.objective is None else told.objective
-
-
 def heuristic(limits: Limits) -> Asking:
     """The default strategy."""
-    done = Accepted(left=limits.fine_tunes)
+    reserved = 1 if limits.fine_tunes >= POLISH_FROM else 0
+    done = Accepted(left=limits.fine_tunes - reserved)
     both = limits.has_channels and limits.has_weights
     if limits.has_channels:
-        share = math.ceil(0.5 * limits.fine_tunes) if both else limits.fine_tunes
+        share = math.ceil(0.5 * done.left) if both else done.left
         bracket = ROUGH_BRACKET_RATIO if both else BRACKET_RATIO
         yield from channels(done, share, limits, bracket=bracket)
     if limits.has_weights and done.left > 0:
@@ -77,6 +77,21 @@ def heuristic(limits: Limits) -> Asking:
         yield from weights(done, share, step="weights")
     if both and done.best is not None:
         yield from trade_off(done, limits)
+    done.left += reserved
+    if done.best is not None and done.left > 0:
+        alone: Step = "channels" if limits.has_channels else "weights"
+        yield from polish(done, "trade_off" if both else alone)
+
+
+def polish(done: Accepted, step: Step) -> Asking:
+    """Train the result on as it is: what was accepted at the floor's edge gets a reserve.
+
+    A value that passed on the search split is a lucky draw more often than not, and the report
+    split pays for it.
+    """
+    best = done.best
+    if best is not None:
+        done.take((yield _fine_tune(done, step, best.keep, best.sparsity, "polish")))
 
 
 def structured(limits: Limits) -> Asking:

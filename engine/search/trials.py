@@ -20,7 +20,7 @@ from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build, weights_of
 from engine.runs import RunFolder
 from engine.search import halfway
-from engine.search.asking import Ask, Told
+from engine.search.asking import Ask, Told, better
 from engine.search.context import NORM_BATCHES, Context
 from engine.search.describe import counts, layer_states
 from engine.search.models import Candidate, cut_to, reached_keep
@@ -131,7 +131,7 @@ class TrialRunner:
         self._meter = meter
         self._clock = clock
         self._arms: dict[int, Arm] = {}
-        self._best: float | None = None
+        self._best: Told | None = None
 
     def arm(self, trial: int | None) -> Arm:
         """The candidate that a trial ended with; the baseline for None."""
@@ -151,8 +151,8 @@ class TrialRunner:
         self._arms[done.trial] = Arm(
             candidate=Candidate(graph=file.graph, weights=weights), epochs=epochs
         )
-        if done.best and done.sizes is not None:
-            self._best = done.sizes.objective
+        if done.best:
+            self._best = told_of(done, self._target)
         return True
 
     def run(self, trial: int, ask: Ask) -> ev.TrialDone:
@@ -218,19 +218,27 @@ class TrialRunner:
         sizes = self._meter.measure(trained)
         prepared = ask.gamma_l1 > 0
         accepted = judgement.passed and not prepared
-        best = accepted and (self._best is None or _less(sizes.objective, self._best))
         checkpoint = None
         if accepted or prepared:
-            checkpoint = self._keep(trial, model, best=best)
+            checkpoint = self._keep(trial, model)
             sizes = replace(sizes, keras_bytes=(self._folder.path / checkpoint).stat().st_size)
             self._arms[trial] = Arm(candidate=trained, epochs=parent.epochs + epochs)
-        if best:
-            self._best = sizes.objective
         why = ev.Why(code="prepared", numbers=judgement.why.numbers) if prepared else judgement.why
-        return self._done(
-            trial, ask, trained, value=value, sizes=sizes, accepted=accepted, best=best,
-            epochs=epochs, checkpoint=checkpoint, why=why,
+        done = self._done(
+            trial, ask, trained, value=value, sizes=sizes, accepted=accepted, epochs=epochs,
+            checkpoint=checkpoint, why=why,
         )  # fmt: skip
+        return self._with_best(done)
+
+    def _with_best(self, done: ev.TrialDone) -> ev.TrialDone:
+        """The trial, marked where it is the best so far; ``model.keras`` then is its checkpoint."""
+        told = told_of(done, self._target)
+        if not told.passed or (self._best is not None and not better(told, self._best)):
+            return done
+        self._best = told
+        if done.checkpoint is not None:
+            self._folder.adopt_model(done.checkpoint)
+        return replace(done, best=True)
 
     def _cut(self, ask: Ask) -> Candidate:
         context = self._context
@@ -285,11 +293,9 @@ class TrialRunner:
             model, images, preprocess=self._context.transform, control=self._control
         )
 
-    def _keep(self, trial: int, model: keras.Model, *, best: bool) -> str:
+    def _keep(self, trial: int, model: keras.Model) -> str:
         name = self._folder.checkpoint_name(trial)
         self._folder.save_whole(name, lambda path: model.save(path, include_optimizer=False))
-        if best:
-            self._folder.adopt_model(name)
         return name
 
     def _done(
@@ -303,7 +309,6 @@ class TrialRunner:
         accepted: bool,
         epochs: int,
         why: ev.Why,
-        best: bool = False,
         checkpoint: str | None = None,
     ) -> ev.TrialDone:
         context = self._context
@@ -312,7 +317,7 @@ class TrialRunner:
             trial=trial, kind=ask.kind, step=ask.step,
             keep=reached_keep(candidate, context.channels),
             sparsity=zeros,
-            value=value, accepted=accepted, best=best, epochs=epochs, seconds=0.0, sizes=sizes,
+            value=value, accepted=accepted, best=False, epochs=epochs, seconds=0.0, sizes=sizes,
             layers=layer_states(
                 candidate.graph, context.channels, weights=candidate.weights,
                 before=context.candidate.graph,
@@ -346,9 +351,3 @@ def told_of(done: ev.TrialDone, target: Target) -> Told:
         passed=done.accepted,
         objective=None if done.sizes is None else done.sizes.objective,
     )
-
-
-def _less(a: float | None, b: float | None) -> bool:
-    if a is None:
-        return False
-    return b is None or a < b

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from engine.events import Why
 
-GUARD_SE = 1.5
-"""Guard band in standard errors of the comparison on the search split. With 1.0 a search on
-vgg_fashion ended 0.14 points below the floor on the report split: two draws of 5,000 differ."""
+GUARD_SE = 1.8
+"""Guard band in standard errors of the comparison on the search split. The report split's own
+comparison has as large an error, so the two differ by 1.4 of them; 1.8 leaves one in ten."""
 
-GUARD_SHARE = 0.5
+GUARD_SHARE = 0.6
 """The guard never eats more than this share of the tolerance."""
 
 
