@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,15 @@ def names_model(words: Sequence[str]) -> bool:
 
 def open_window(words: list[str]) -> int:
     """Open the window, on a model where one is named."""
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform == "linux" and not any(os.environ.get(name) for name in screens):
+        error = UserError(
+            "window.no_screen",
+            "The window needs a screen, and there is none here (DISPLAY is not set).",
+            "The command line does the same work: see secateur --help.",
+        )
+        sys.stderr.write(f"secateur: {error}\n")
+        return error.exit_code
     code = importlib.import_module("gui.app").main(words)
     return int(code)
 

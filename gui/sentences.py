@@ -121,6 +121,8 @@ def started(event: ev.TrialStarted) -> str:
         "bisect": f"Trying {what}, halfway between what held and what broke.",
         "warm_start": f"Trying {what}, from the nearest accepted model.",
         "back_off": f"Giving channels back and zeroing more weights instead: {what}.",
+        "polish": f"Training the best model on as it is: {what}.",
+        "notch": f"One notch further: {what}.",
         "cut_on": f"Cutting a little further: {what}.",
         "more_sparsity": f"Zeroing more weights: {what}.",
         "l1_phase": "Training with a pull of the batch-norm scales towards zero, before the cut.",
@@ -194,6 +196,11 @@ def sentence(event: LogEvent, metric: str | None = None) -> str:
             return f"Saved and checked: {event.path}."
         case ev.RunEnded():
             return ended(event)
+
+
+def resumed(event: ev.RunStarted) -> str:
+    """A start that is not the run's first."""
+    return f"Search resumed on {event.device}."
 
 
 def ended(event: ev.RunEnded) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,16 @@ def test_that_wrong_usage_is_one_sentence_and_exit_code_2(
 )
 def test_that_a_mistyped_command_does_not_open_the_window(words: list[str], window: bool) -> None:
     assert cli.names_model(words) == window
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have a screen of their own")
+def test_that_the_window_without_a_screen_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    assert cli.open_window([]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_that_a_duration_has_units() -> None:
