@@ -36,6 +36,7 @@ def check(payload: Any) -> Any:
 
 def _tflite(request: CheckRequest, samples: Samples, reference: Outputs) -> CheckAnswer:
     from engine.export import litert
+    from engine.export.kernels import kernel_zeros
 
     path = Path(request.path)
     ops = litert.operators(path)
@@ -47,7 +48,7 @@ def _tflite(request: CheckRequest, samples: Samples, reference: Outputs) -> Chec
         return replace(_unrun(samples), ops=ops, failure=f"the runtime cannot run it ({line})")
     answer = _judge(request, samples, reference, list(outputs))
     timed = litert.time_files([path], threads=request.threads, runs=request.runs)[0]
-    return replace(answer, ops=ops, latency_ms=timed)
+    return replace(answer, ops=ops, latency_ms=timed, zeros=kernel_zeros(path))
 
 
 def _saved_model(request: CheckRequest, samples: Samples, reference: Outputs) -> CheckAnswer:
@@ -100,13 +101,19 @@ def _keras_file(request: CheckRequest, samples: Samples, reference: Outputs) -> 
     from engine.export.source import inputs_of, limit_threads, open_source, run_model
 
     limit_threads(request.threads)
-    ours = open_source(Path(request.path)).model
-    samples = fit_samples(samples, inputs_of(ours))
-    answer = _judge(request, samples, reference, list(run_model(ours, samples)))
+    source = open_source(Path(request.path))
+    samples = fit_samples(samples, inputs_of(source.model))
+    answer = _judge(request, samples, reference, list(run_model(source.model, samples)))
     if answer.failure is not None:
         return answer
     theirs = keras.saving.load_model(request.path, compile=False, safe_mode=True)
-    return _judge(request, samples, reference, list(run_model(theirs, samples)))
+    answer = _judge(request, samples, reference, list(run_model(theirs, samples)))
+    zeros = sum(
+        int(np.count_nonzero(keras.ops.convert_to_numpy(weight) == 0))
+        for weight in source.model.weights
+        if weight.name.endswith("kernel")
+    )
+    return replace(answer, zeros=zeros)
 
 
 def _judge(

@@ -257,6 +257,7 @@ def _result(
             latency_ms=checked.latency_ms,
             samples=checked.samples,
             live=converted.live,
+            zeros=checked.zeros,
         ),
         format=request.to,
         quantize=request.quantize,

@@ -77,6 +77,7 @@ class CheckAnswer:
     model_value: float | None = None
     latency_ms: Latency | None = None
     ops: dict[str, int] | None = None
+    zeros: int | None = None
     failure: str | None = None
     notes: tuple[str, ...] = ()
 

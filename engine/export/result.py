@@ -38,7 +38,8 @@ class Checks:
     all outputs and samples; ``agreement`` the share of equal decisions (class per sample or per
     pixel; None where the outputs are no decisions). ``metric`` and ``value`` need labelled
     samples; ``model_value`` is that of the model on the same ones. ``samples`` counts what was
-    compared; ``live`` says that no samples were given and random input was used.
+    compared; ``live`` says that no samples were given and random input was used. ``zeros`` are the
+    exact zeros in the kernels of the written file (None for a SavedModel).
     """
 
     reloaded: bool
@@ -50,6 +51,7 @@ class Checks:
     latency_ms: Latency | None = None
     samples: int = 0
     live: bool = False
+    zeros: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

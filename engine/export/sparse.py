@@ -44,7 +44,9 @@ def keep_where_it_helps(data: bytes) -> bytes:
     model = schema.ModelT.InitFromPackedBuf(data, 0)
     changed = False
     for graph in model.subgraphs:
-        unfolded = [op for op in graph.operators if _is(model, op, schema.BuiltinOperator.DENSIFY)]
+        unfolded = [
+            op for op in graph.operators if is_operator(model, op, schema.BuiltinOperator.DENSIFY)
+        ]
         for op in unfolded:
             source, target = int(op.inputs[0]), int(op.outputs[0])
             if _is_better_sparse(model, graph, source, target):
@@ -96,7 +98,8 @@ def dense_values(model: Any, tensor: Any) -> np.ndarray:
     return dense.reshape([int(n) for n in tensor.shape])
 
 
-def _is(model: Any, operator: Any, kind: int) -> bool:
+def is_operator(model: Any, operator: Any, kind: int) -> bool:
+    """Whether an operator is the built-in one of this code."""
     code = model.operatorCodes[operator.opcodeIndex]
     return max(int(code.builtinCode), int(code.deprecatedBuiltinCode)) == kind
 
@@ -106,7 +109,7 @@ def _is_better_sparse(model: Any, graph: Any, source: int, target: int) -> bool:
     if tensor.sparsity is None:
         return True
     if tensor.type == schema.TensorType.INT8 and any(
-        _is(model, op, schema.BuiltinOperator.FULLY_CONNECTED)
+        is_operator(model, op, schema.BuiltinOperator.FULLY_CONNECTED)
         and target in [int(i) for i in op.inputs]
         for op in graph.operators
     ):

@@ -22,6 +22,7 @@ from engine.export.samples import InputSpec, Samples, fit_samples, live_samples,
 from engine.export.sparse import keep_where_it_helps
 from engine.export.usage import load_lines, runs_on
 from tests.engine.export_bench import Bench, bench
+from tests.engine.export_nets import live
 
 __all__ = ["bench"]
 
@@ -217,6 +218,30 @@ def test_that_a_lone_channel_decides_by_its_threshold() -> None:
     decisions = decide(output, 0.5)
     assert decisions is not None
     assert decisions.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("to", ["tflite", "keras", "h5"])
+@pytest.mark.parametrize("net", ["depthwise", "unet"])
+def test_that_zeros_in_the_file_are_those_of_the_model(
+    bench: Bench, tmp_path: Path, net: str, to: str
+) -> None:
+    model = live(net)
+    zeros = 0
+    for weight in model.weights:
+        if "kernel" in weight.path:
+            values = weight.numpy()
+            values = np.where(np.abs(values) < np.quantile(np.abs(values), 0.8), 0, values)
+            weight.assign(values)
+            zeros += int(np.count_nonzero(values == 0))
+    source = tmp_path / "zeros.keras"
+    model.save(source)
+    found = {
+        sparse: export_model(
+            source, to, tmp_path / f"out{sparse}", sparse=sparse, caller=bench.call
+        ).checks.zeros
+        for sparse in ((False, True) if to == "tflite" else (False,))
+    }
+    assert set(found.values()) == {zeros}
 
 
 def test_that_a_dense_file_is_left_as_it_is(bench: Bench, tmp_path: Path) -> None:
