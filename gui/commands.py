@@ -7,6 +7,7 @@ window does this way has the same result as in a terminal. Blocks: call it in :m
 from __future__ import annotations
 
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -49,44 +50,81 @@ def export_command(request: ExportRequest) -> list[str]:
     return [*command, "--force"] if request.force else command
 
 
-def run_json(command: list[str], *, timeout_s: float) -> dict[str, Any]:
-    """Run a command that prints one JSON object and return it.
+class JsonCommand:
+    """A command that prints one JSON object; it can be ended from another thread.
 
-    Raises
-    ------
-    SecateurError
-        The error that the command told, or :class:`EngineFailure` where it told none.
+    Parameters
+    ----------
+    arguments
+        The command line.
+    timeout_s
+        Wall seconds after which it is ended.
     """
+
+    def __init__(self, arguments: list[str], *, timeout_s: float) -> None:
+        self.arguments = arguments
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._killed = False
+
+    def kill(self) -> None:
+        """End it, or keep it from starting."""
+        with self._lock:
+            self._killed = True
+            if self._process is not None and self._process.poll() is None:
+                self._process.kill()
+
+    def run(self) -> dict[str, Any]:
+        """Run it and return its object.
+
+        Raises
+        ------
+        SecateurError
+            The error that the command told, or :class:`EngineFailure` where it told none.
+        """
+        with self._lock:
+            if self._killed:
+                raise EngineFailure("child.ended", f"It was ended: {_verb(self.arguments)}.")
+            process = self._process = subprocess.Popen(
+                self.arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=child_environment(),
+            )
+        with process:
+            try:
+                stdout, stderr = process.communicate(timeout=self._timeout_s)
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                process.communicate()
+                raise EngineFailure(
+                    "child.timeout",
+                    f"The command did not finish within {self._timeout_s:.0f} s:"
+                    f" {_verb(self.arguments)}.",
+                    "Try again, or run it in a terminal to watch it.",
+                ) from error
+        return _answer(self.arguments, process.returncode, stdout, stderr)
+
+
+def _answer(arguments: list[str], returncode: int, stdout: bytes, stderr: bytes) -> dict[str, Any]:
+    """The object that was printed; the error in it is raised."""
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout_s,
-            env=child_environment(),
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EngineFailure(
-            "child.timeout",
-            f"The command did not finish within {timeout_s:.0f} s: {_verb(command)}.",
-            "Try again, or run it in a terminal to watch it.",
-        ) from error
-    try:
-        answer = jsonio.loads(done.stdout)
+        answer = jsonio.loads(stdout)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        outcome = outcome_of(done.returncode, done.stderr)
+        outcome = outcome_of(returncode, stderr)
         last = outcome.stderr_tail.strip().splitlines()[-1:] or ["no message"]
         raise EngineFailure(
             "child.died",
-            f"The command {outcome.describe()} without an answer: {_verb(command)}: {last[0]}",
+            f"The command {outcome.describe()} without an answer: {_verb(arguments)}: {last[0]}",
             "Run it again; if it happens again, run it in a terminal to see its messages.",
         )
     error_data = answer.get("error")
     if isinstance(error_data, dict):
-        info = {"kind": "EngineFailure" if done.returncode == 5 else "UserError", **error_data}
+        info = {"kind": "EngineFailure" if returncode == 5 else "UserError", **error_data}
         raise jsonio.from_plain(info, ErrorInfo).to_exception()
     return answer
 

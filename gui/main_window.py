@@ -38,7 +38,6 @@ from gui.resources import sample_model
 from gui.session import Session
 from gui.settings import Settings
 from gui.status_words import StatusWords
-from gui.tasks import Task
 from gui.theme import GRID, Choice, theme
 from gui.views.export import ExportPanel
 from gui.views.inspector import InspectorPanel
@@ -81,8 +80,7 @@ class MainWindow(QMainWindow):
         self.session = Session(self, engine=engine)
         self.opener = Opener(self, self.session, self.settings)
         self.confirm: Callable[[str, str, str], bool] = self._ask
-        self._painted = self._closed = False
-        self._tasks: list[Task] = []
+        self._painted = False
         self._status_words = StatusWords(self.session)
         self.setWindowTitle("Secateur")
         self.setWindowIcon(QIcon("icons:secateur.svg"))
@@ -345,43 +343,22 @@ class MainWindow(QMainWindow):
     def _after_first_paint(self) -> None:
         self.painted.emit()
         self._load_recent()
-        self._run_task(_load_plots, self.search.make_plots)
+        self.session.tasks.start(
+            _load_plots, lambda *_: self.search.make_plots(), self._on_task_failed
+        )
 
     def _load_recent(self) -> None:
         """List recent models and runs."""
         base = self.session.runs_base
+        self.session.tasks.start(
+            lambda: list_runs(base), self._on_runs_listed, self._on_task_failed
+        )
 
-        def show(runs: object) -> None:
-            found = (
-                tuple(r for r in runs if isinstance(r, RunSummary))
-                if (isinstance(runs, tuple))
-                else ()
-            )
-            self.setup.welcome.show_recent(self.settings.recent("models"), found)
+    def _on_runs_listed(self, _task: int, runs: tuple[RunSummary, ...]) -> None:
+        self.setup.welcome.show_recent(self.settings.recent("models"), runs)
 
-        self._run_task(lambda: list_runs(base), show)
-
-    def _run_task(self, work: Callable[[], object], then: Callable[..., object]) -> None:
-        if self._closed:
-            return
-        task = Task(work, self)
-        self._tasks.append(task)
-
-        def on_finished() -> None:
-            if task in self._tasks:
-                self._tasks.remove(task)
-                task.deleteLater()
-
-        def on_success(_id: int, answer: object) -> None:
-            if answer is None:
-                then()
-            else:
-                then(answer)
-
-        task.succeeded.connect(on_success)
-        task.failed.connect(lambda _id, error: self._on_failed(error, False))
-        task.finished.connect(on_finished)
-        task.start()
+    def _on_task_failed(self, _task: int, error: ErrorInfo) -> None:
+        self._on_failed(error, False)
 
     # Qt's own events
 
@@ -408,13 +385,9 @@ class MainWindow(QMainWindow):
             return
         self.settings.set_geometry(self.saveGeometry())
         self.settings.sync()
-        self._closed = True
         self.hide()
         self._clock.stop()
         self.session.close()
-        self.export.close_down()
-        for task in tuple(self._tasks):
-            task.wait()
         event.accept()
 
     def _ask(self, question: str, why: str, yes: str) -> bool:

@@ -50,16 +50,23 @@ class Record:
 
 
 def advance(record: Record, event: ev.Event) -> Record:
-    """The record after one more event; a finished trial takes the place of its start."""
+    """The record after one more event; a finished trial takes the place of its start,
+    a phase that of one in which nothing was decided.
+    """
     state = fold(record.state, event)
     if not isinstance(event, _LOGGED):
         return replace(record, state=state)
     log = record.log
-    if isinstance(event, ev.TrialDone) and log:
-        last = log[-1]
-        if isinstance(last, ev.TrialStarted) and last.trial == event.trial:
-            log = log[:-1]
+    if log and _replaces(event, log[-1]):
+        log = log[:-1]
     return Record(state=state, log=(*log, event)[-LOG_LIMIT:])
+
+
+def _replaces(event: ev.Event, last: LogEvent) -> bool:
+    """Whether a line makes the one before it idle: a verdict its start, a phase an empty phase."""
+    if isinstance(event, ev.TrialDone):
+        return isinstance(last, ev.TrialStarted) and last.trial == event.trial
+    return isinstance(event, ev.PhaseStarted) and isinstance(last, ev.PhaseStarted)
 
 
 def record_of(events: Iterable[ev.Event]) -> Record:

@@ -16,16 +16,17 @@ from engine.errors import ErrorInfo
 from engine.job import DataSpec, Goal, Job
 from engine.runs import RunFolder, new_run_path
 from engine.runstate import RunState
-from gui.commands import evaluate_command, run_json
+from gui.commands import JsonCommand, evaluate_command
 from gui.engine_thread import EngineThread, Search
 from gui.facts import ModelFacts, read_facts
 from gui.record import Record, record_of
-from gui.tasks import Task
+from gui.tasks import Tasks
 from gui.wishes import Baseline, Options, Wishes
 
 KILL_AFTER_MS = 5000
 """Kill is offered when a stop was not obeyed within this time."""
 
+MEASURE_TIMEOUT_S = 3600.0
 CLOSE_GRACE_MS = 4000
 """How long a closing window lets the engine end by itself before it is killed."""
 
@@ -69,7 +70,7 @@ class Session(QObject):
         self.runs_base: Path | None = None
         self._engine = engine
         self._thread: EngineThread | None = None
-        self._tasks: dict[int, Task] = {}
+        self.tasks = Tasks(self)
         self._reading_id = 0
         self._measuring_id = 0
         self._kill_timer = QTimer(self)
@@ -97,11 +98,9 @@ class Session(QObject):
     def open_model(self, path: Path) -> None:
         """Read a model file; :attr:`model_read` or :attr:`failed` follows."""
         self.reading = path
-        task = self._task(lambda: read_facts(path))
-        self._reading_id = task.id
-        task.succeeded.connect(self._on_model_read)
-        task.failed.connect(self._on_model_failed)
-        task.start()
+        self._reading_id = self.tasks.start(
+            lambda: read_facts(path), self._on_model_read, self._on_model_failed
+        )
         self.verbs_changed.emit()
 
     def set_data(self, spec: DataSpec | None) -> None:
@@ -125,13 +124,15 @@ class Session(QObject):
         model, data = self.wishes.model, self.wishes.data
         if model is None or data is None or self.measuring:
             return
-        command = evaluate_command(Path(model.path), data, self.wishes.goal.metric)
-        task = self._task(lambda: run_json(command, timeout_s=3600))
-        self._measuring_id = task.id
+        arguments = evaluate_command(Path(model.path), data, self.wishes.goal.metric)
+        command = JsonCommand(arguments, timeout_s=MEASURE_TIMEOUT_S)
         self.measuring = True
-        task.succeeded.connect(self._on_baseline_measured)
-        task.failed.connect(self._on_baseline_failed)
-        task.start()
+        self._measuring_id = self.tasks.start(
+            command.run,
+            self._on_baseline_measured,
+            self._on_baseline_failed,
+            command.kill,
+        )
         self.verbs_changed.emit()
 
     # the run
@@ -155,10 +156,7 @@ class Session(QObject):
         """Show an earlier run as its journal tells it; its model is read too where it is there."""
         if self.searching:
             return
-        task = self._task(lambda: _read_run(path))
-        task.succeeded.connect(self._on_run_read)
-        task.failed.connect(self._on_run_failed)
-        task.start()
+        self.tasks.start(lambda: _read_run(path), self._on_run_read, self._on_run_failed)
 
     def close_all(self) -> None:
         """Begin anew: no model, no data, no run."""
@@ -206,8 +204,7 @@ class Session(QObject):
                 thread.kill()
                 thread.wait()
             self._on_engine_finished()
-        for task in tuple(self._tasks.values()):
-            task.wait()
+        self.tasks.close()
 
     # answers
 
@@ -278,7 +275,6 @@ class Session(QObject):
             self._read_model_of_run(model)
 
     def _read_model_of_run(self, model: Path) -> None:
-        task = self._task(lambda: read_facts(model))
         run = self.run
 
         def on_read(_task: int, facts: ModelFacts) -> None:
@@ -286,8 +282,7 @@ class Session(QObject):
                 self._wish(model=facts)
                 self.verbs_changed.emit()
 
-        task.succeeded.connect(on_read)
-        task.start()
+        self.tasks.start(lambda: read_facts(model), on_read, lambda *_: None)
 
     def _on_run_failed(self, _task: int, error: ErrorInfo) -> None:
         self.failed.emit(error, False)
@@ -365,18 +360,6 @@ class Session(QObject):
     def _wish(self, **changes: Any) -> None:
         self.wishes = replace(self.wishes, **changes)
         self.wishes_changed.emit()
-
-    def _task(self, work: Any) -> Task:
-        task = Task(work, self)
-        self._tasks[task.id] = task
-        task.finished.connect(self._on_task_finished)
-        return task
-
-    def _on_task_finished(self) -> None:
-        task = self.sender()
-        if isinstance(task, Task):
-            self._tasks.pop(task.id, None)
-            task.deleteLater()
 
 
 def _read_run(path: Path) -> tuple[Path, Job, Record]:

@@ -114,7 +114,12 @@ class LogModel(QAbstractListModel):
         if same < len(log):
             self.beginInsertRows(QModelIndex(), same, len(log) - 1)
             self._log = log
-            self._texts += [sentences.sentence(event, metric) for event in log[same:]]
+            self._texts += [
+                sentences.resumed(event)
+                if row and isinstance(event, ev.RunStarted)
+                else sentences.sentence(event, metric)
+                for row, event in enumerate(log[same:], start=same)
+            ]
             self.endInsertRows()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008

@@ -156,11 +156,14 @@ class CloudPlot(QWidget):
             size = measure_value(self._state, found.measure, best.x)
             self._best_text.setText(f"best: {size}")
             x = math.log10(best.x)
+            room = (x - left) / max(right - left, 1e-9) * self.plot.getViewBox().width()
+            beside = room < self._best_text.boundingRect().width() + 4
+            self._best_text.setAnchor((0.0 if beside else 1.0, 1.35))
             self._best_text.setPos(x, best.y)
         below = sum(p.y < low for p in found.points)
         notes = [f"{units.plural(below, 'point')} below this view"] if below else []
         if found.unmeasured:
-            notes.append(f"{units.plural(found.unmeasured, 'probe')} without a measured size")
+            notes.append(f"{units.plural(found.unmeasured, 'probe')} without a size")
         text = ", ".join(notes)
         if text != self._note:
             self._note = text

@@ -27,10 +27,9 @@ from engine.errors import ErrorInfo
 from engine.job import Quantize
 from engine.runs import MODEL
 from gui import sentences, units
-from gui.commands import ExportKind, ExportRequest, export_command, run_json
+from gui.commands import ExportKind, ExportRequest, JsonCommand, export_command
 from gui.export_words import export_pairs, load_code
 from gui.session import Session
-from gui.tasks import Task
 from gui.theme import GRID, set_role
 from gui.widgets.basics import Card, Facts, Page, button, clear, label
 
@@ -54,7 +53,7 @@ class ExportPanel(QScrollArea):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._task: Task | None = None
+        self._busy = False
         self._chosen_source: Path | None = None
         self._place_by_hand = False
         self._shown_run: Path | None = None
@@ -175,7 +174,7 @@ class ExportPanel(QScrollArea):
     @property
     def busy_now(self) -> bool:
         """Whether an export is under way."""
-        return self._task is not None
+        return self._busy
 
     def refresh(self) -> None:
         """Show the session's model and what can be done."""
@@ -233,32 +232,22 @@ class ExportPanel(QScrollArea):
     def start(self) -> None:
         """Export; the answer becomes a card."""
         request = self.request()
-        if request is None or self._task is not None:
+        if request is None or self._busy:
             return
-        task = Task(lambda: run_json(export_command(request), timeout_s=TIMEOUT_S), self)
-        task.succeeded.connect(lambda _id, answer: self._on_exported(request, answer))
-        task.failed.connect(lambda _id, error: self._on_failed(request, error))
-        task.finished.connect(self._on_finished)
-        self._task = task
+        command = JsonCommand(export_command(request), timeout_s=TIMEOUT_S)
+        self._busy = True
         self._show_busy()
-        task.start()
+        self._session.tasks.start(command.run, self._on_exported, self._on_failed, command.kill)
 
-    def close_down(self) -> None:
-        """Wait for an export under way; nothing runs on after this."""
-        if self._task is not None:
-            self._task.wait()
-
-    def _on_exported(self, request: ExportRequest, answer: dict[str, Any]) -> None:
-        self.add_result(answer, request.to)
-
-    def _on_failed(self, _request: ExportRequest, error: ErrorInfo) -> None:
-        self.failed.emit(error)
-
-    def _on_finished(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.deleteLater()
+    def _on_exported(self, _task: int, answer: dict[str, Any]) -> None:
+        self._busy = False
+        self.add_result(answer)
         self.refresh()
+
+    def _on_failed(self, _task: int, error: ErrorInfo) -> None:
+        self._busy = False
+        self.refresh()
+        self.failed.emit(error)
 
     def _show_exports_of_run(self) -> None:
         """Show what the run itself exported; cards of another run go."""
@@ -268,10 +257,10 @@ class ExportPanel(QScrollArea):
             self._shown_run, self._shown_exports = run, 0
         for exported in exports[self._shown_exports :]:
             place = exported.path if run is None else str(run / exported.path)
-            self.add_result({**exported.result, "path": place}, Path(place).suffix[1:])
+            self.add_result({**exported.result, "path": place})
         self._shown_exports = len(exports)
 
-    def add_result(self, answer: dict[str, Any], to: str) -> None:
+    def add_result(self, answer: dict[str, Any]) -> None:
         """Show an export that was checked, newest first."""
         card = Card()
         set_role(card, "card-good")
@@ -297,7 +286,7 @@ class ExportPanel(QScrollArea):
         facts = Facts()
         facts.show_pairs(export_pairs(answer))
         card.body.addWidget(facts)
-        card.setAccessibleName(f"{to} export {path.name}, saved and checked")
+        card.setAccessibleName(f"Export {path.name}, saved and checked")
         self._results.insertWidget(0, card)
 
     def _copy(self, code: str) -> None:
@@ -344,7 +333,7 @@ class ExportPanel(QScrollArea):
         self.refresh()
 
     def _show_busy(self) -> None:
-        busy = self._task is not None
+        busy = self._busy
         self.busy.setVisible(busy)
         self.busy.setRange(0, 0 if busy else 1)
         searching = self._session.searching and self.source == self._session.run

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from engine.errors import EngineFailure
+from gui.commands import JsonCommand
 from gui.export_words import export_pairs
 from gui.main_window import MainWindow
 from gui.record import record_of
 from gui.units import NBSP
-from gui.views import export as export_module
 from tests.gui import story
 
 
@@ -75,11 +78,11 @@ def test_that_an_export_shows_its_promise_check(
 ) -> None:
     asked: list[list[str]] = []
 
-    def answer(command: list[str], *, timeout_s: float) -> dict[str, Any]:
-        asked.append(command)
+    def answer(command: JsonCommand) -> dict[str, Any]:
+        asked.append(command.arguments)
         return story.export_answer("/tmp/new.tflite")
 
-    monkeypatch.setattr(export_module, "run_json", answer)
+    monkeypatch.setattr(JsonCommand, "run", answer)
     panel = with_run.export
     panel.export_button.click()
     assert panel.busy_now
@@ -94,10 +97,10 @@ def test_that_an_export_shows_its_promise_check(
 def test_that_a_failed_check_is_a_banner_and_no_card(
     with_run: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def answer(command: list[str], *, timeout_s: float) -> dict[str, Any]:
+    def answer(command: JsonCommand) -> dict[str, Any]:
         raise EngineFailure("export.check", "The file does not give the same answers: x.", "Hint.")
 
-    monkeypatch.setattr(export_module, "run_json", answer)
+    monkeypatch.setattr(JsonCommand, "run", answer)
     before = with_run.export.results_text()
     with_run.export.export_button.click()
     qtbot.waitUntil(lambda: with_run.banner.isVisible(), timeout=5_000)
@@ -143,3 +146,23 @@ def test_that_the_end_card_copies_the_line_that_loads_the_model(with_run: MainWi
     assert with_run.banner.message.text() == f"Copied: {line}"
     card.export_button.click()
     assert with_run.stage == "export"
+
+
+def test_that_closing_ends_an_export_under_way(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gui.views import export as export_module
+    from tests.gui.conftest import FAKE
+
+    slow = [sys.executable, "-c", "import time; time.sleep(600)"]
+    monkeypatch.setattr(export_module, "export_command", lambda _request: slow)
+    window = MainWindow(engine=FAKE)
+    qtbot.addWidget(window)
+    window.session.take_model(story.facts())
+    window.export.set_place(tmp_path / "x.tflite")
+    window.export.start()
+    qtbot.waitUntil(lambda: bool(psutil.Process().children()), timeout=10_000)
+    began = time.monotonic()
+    window.close()
+    assert time.monotonic() - began < 5.0
+    assert not psutil.Process().children()

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from engine.job import Budget, DataSpec, Goal
 from gui import session as session_module
-from gui.commands import evaluate_command, export_command, run_json
+from gui.commands import JsonCommand, evaluate_command, export_command
 from gui.files import kind_of
 from gui.main_window import MainWindow
 from gui.resources import sample_model
@@ -213,11 +213,11 @@ def test_that_the_baseline_is_measured_on_demand_with_the_command_line(
 ) -> None:
     asked: list[list[str]] = []
 
-    def answer(command: list[str], *, timeout_s: float) -> dict[str, Any]:
-        asked.append(command)
+    def answer(command: JsonCommand) -> dict[str, Any]:
+        asked.append(command.arguments)
         return {"metric": "accuracy", "value": 0.932, "samples": 5000}
 
-    monkeypatch.setattr(session_module, "run_json", answer)
+    monkeypatch.setattr(JsonCommand, "run", answer)
     ready.setup.data_card.measure_button.click()
     qtbot.waitUntil(lambda: ready.session.baseline is not None, timeout=5_000)
     assert asked[0][3:6] == ["engine.cli", "evaluate", "/models/vgg_story.keras"]
@@ -231,11 +231,11 @@ def test_that_a_late_measurement_of_other_data_is_dropped(
 ) -> None:
     import time
 
-    def answer(command: list[str], *, timeout_s: float) -> dict[str, Any]:
+    def answer(command: JsonCommand) -> dict[str, Any]:
         time.sleep(0.3)
         return {"metric": "accuracy", "value": 0.5, "samples": 10}
 
-    monkeypatch.setattr(session_module, "run_json", answer)
+    monkeypatch.setattr(JsonCommand, "run", answer)
     ready.session.measure_baseline()
     ready.session.set_data(DataSpec(source="other.npz"))
     assert not ready.session.measuring
@@ -281,10 +281,10 @@ def test_that_a_commands_error_becomes_ours_and_its_silence_is_told() -> None:
     code = "import json,sys; print(json.dumps({'error': {'code': 'c', 'message': 'm: x.',"
     bad = [python_command("x")[0], "-c", code + " 'hint': 'h', 'log': None}})); sys.exit(2)"]
     with pytest.raises(UserError, match=r"m: x\."):
-        run_json(bad, timeout_s=30)
+        JsonCommand(bad, timeout_s=30).run()
     silent = [bad[0], "-c", "import sys; sys.stderr.write('last words'); sys.exit(5)"]
     with pytest.raises(EngineFailure, match="last words"):
-        run_json(silent, timeout_s=30)
+        JsonCommand(silent, timeout_s=30).run()
     slow = [bad[0], "-c", "import time; time.sleep(30)"]
     with pytest.raises(EngineFailure, match="did not finish"):
-        run_json(slow, timeout_s=0.5)
+        JsonCommand(slow, timeout_s=0.5).run()
