@@ -103,10 +103,12 @@ def default_settings(
     distill: float = 0.0,
     gamma_l1: float = 0.0,
 ) -> FineTuneSettings:
-    """Settings that suit a model, from how it was compiled.
+    """Settings that suit a model.
 
-    A model trained with plain SGD goes on with it; all others get Adam. The rate is large at
-    the start, whatever tiny rate the training ended with. Nets without norms get a smaller one.
+    Nets with norms get SGD with momentum and a large rate at the start, however they were trained
+    before: measured against Adam at 2e-3 on 2 short epochs, cut nets ended 0.3 (VGG) and 4.9 points
+    (ResNet-20) higher, a cut net with 85 % zeros 1.6 points. Nets without norms, which such a rate
+    would break, stay with what they were compiled with, or get Adam, at a smaller rate.
 
     Parameters
     ----------
@@ -119,10 +121,8 @@ def default_settings(
         batch_size = (
             64 if samples >= 6400 else max(8, 2 ** int(math.log2(max(samples, 1) / 50 + 1)))
         )
-    sgd = _optimizer_class(compile_config) == "sgd"
-    rate = 0.05 if sgd else 2e-3
-    if not has_norms:
-        rate *= 0.2 if sgd else 0.5
+    sgd = has_norms or _optimizer_class(compile_config) == "sgd"
+    rate = 1e-3 if not sgd else 0.05 if has_norms else 0.01
     return FineTuneSettings(
         epochs=epochs,
         learning_rate=rate,

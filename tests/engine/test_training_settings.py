@@ -46,12 +46,13 @@ def test_that_the_rate_rises_to_its_peak_and_falls_in_a_line_to_almost_nothing(
         ({"optimizer": None}, "adam"),
     ],
 )
-def test_that_the_optimiser_follows_from_how_the_model_was_compiled(
+def test_that_a_net_without_norms_stays_with_its_optimiser_and_others_get_sgd(
     compiled: Any, expected: str
 ) -> None:
-    settings = default_settings(compiled, epochs=2, samples=10_000)
-    assert settings.optimizer == expected
-    assert settings.learning_rate >= 1e-3, "the last tiny rate is never taken"
+    bare = default_settings(compiled, epochs=2, samples=10_000, has_norms=False)
+    assert bare.optimizer == expected
+    assert bare.learning_rate >= 1e-3, "the last tiny rate is never taken"
+    assert default_settings(compiled, epochs=2, samples=10_000).optimizer == "sgd"
 
 
 def test_that_few_images_make_small_batches_and_nets_without_norms_small_rates() -> None:
