@@ -53,10 +53,10 @@ class Bench:
         return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """Helpers that live as long as the module."""
-    with HelperProcess() as converter, HelperProcess() as checker:
+    """Helpers that live as long as the tests."""
+    with HelperProcess(max_calls=9999) as converter, HelperProcess(max_calls=9999) as checker:
         converter.start()
         checker.start()
         yield Bench(converter, checker, tmp_path_factory.mktemp("nets"))

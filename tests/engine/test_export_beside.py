@@ -21,10 +21,10 @@ from engine.export.result import ExportResult
 from engine.export.samples import InputSpec, Samples, fit_samples, live_samples, read_samples
 from engine.export.sparse import keep_where_it_helps
 from engine.export.usage import load_lines, runs_on
-from tests.engine.export_bench import Bench, bench
+from tests.engine.export_bench import Bench
 from tests.engine.export_nets import live
 
-__all__ = ["bench"]
+pytest_plugins = ["tests.engine.export_bench"]
 
 # Keras 3.15 reads its own variables with numpy.array, whose copy keyword they do not know
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -19,10 +19,10 @@ from engine.export import export_model, latency_pair
 from engine.export.litert import operators
 from engine.export.request import CheckRequest, ConvertRequest
 from engine.job import Quantize
-from tests.engine.export_bench import COUNT, Bench, bench
+from tests.engine.export_bench import COUNT, Bench
 from tests.engine.export_nets import NETS, live
 
-__all__ = ["bench"]
+pytest_plugins = ["tests.engine.export_bench"]
 
 # Keras 3.15 reads its own variables with numpy.array, whose copy keyword they do not know
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
