@@ -162,7 +162,7 @@ def find_preprocess(
             f"train images; --preprocess says which one is right."
         )
     if poor:
-        permutation = _permutation(judge, options, part.sample(samples), task)
+        permutation = _permutation(judge, options, part.sample(first), part.sample(samples), task)
         warnings.append(_poor_sentence(figures[best], best, task, permutation, class_names))
     return Found(
         preprocess=best,
@@ -190,12 +190,15 @@ class _Judge:
         self._predict = predict
         self._task = task
         self._ignore_label = ignore_label
+        self._seen: dict[tuple[Preprocess, int], np.ndarray] = {}
 
     def outputs(
         self, options: Sequence[Preprocess], part: Part
     ) -> Iterator[tuple[Preprocess, np.ndarray]]:
-        """The model's outputs under each candidate."""
+        """The model's outputs under each candidate; what was asked before is not run again."""
         count = len(part)
+        yield from ((p, self._seen[p, count]) for p in options if (p, count) in self._seen)
+        options = [p for p in options if (p, count) not in self._seen]
         size_bytes = 4 * int(np.prod(part.images.shape, dtype=np.int64))
         at_once = max(1, _PASS_BYTES // size_bytes)
         for start in range(0, len(options), at_once):
@@ -203,7 +206,10 @@ class _Judge:
             ready = np.concatenate([p.apply_numpy(part.images) for p in some])
             together = self._predict(ready)
             for index, preprocess in enumerate(some):
-                yield preprocess, together[index * count : (index + 1) * count]
+                outputs = together[index * count : (index + 1) * count]
+                if outputs.ndim == 2:  # maps are large, and never asked for twice
+                    self._seen[preprocess, count] = outputs
+                yield preprocess, outputs
 
     def rows(self, options: Sequence[Preprocess], part: Part) -> dict[Preprocess, np.ndarray]:
         """What the metric counts, by candidate."""
@@ -250,29 +256,43 @@ def _is_poor(figure: float, task: Task) -> bool:
 
 
 def _permutation(
-    judge: _Judge, options: Sequence[Preprocess], part: Part, task: Task
+    judge: _Judge, options: Sequence[Preprocess], first: Part, more: Part, task: Task
 ) -> tuple[int, ...] | None:
     """Output of the model for each class of the data, if that explains a poor best.
 
-    The best assignment on the confusion matrix, under every candidate.
+    The best assignment on the confusion matrix: the candidate that gains most from one on the
+    first samples is run on more; one half of these gives the assignment, the other half judges it.
     """
     if task.kind not in ("classification", "binary"):
         return None
+
+    def gain(item: tuple[Preprocess, np.ndarray]) -> float:
+        found = predicted_classes(item[1], task)
+        return _share(_assignment(found, first.labels, task.classes), found, first.labels)
+
+    likely = max(judge.outputs(options, first), key=gain)[0]
+    (_, outputs), *_ = judge.outputs([likely], more)
+    found = predicted_classes(outputs, task)
+    assigned = _assignment(found[::2], more.labels[::2], task.classes)
+    if _skill(_share(assigned, found[1::2], more.labels[1::2]), task) < _GOOD_SKILL:
+        return None
+    assigned = _assignment(found, more.labels, task.classes)
+    return None if assigned == tuple(range(task.classes)) else assigned
+
+
+def _assignment(found: np.ndarray, labels: np.ndarray, classes: int) -> tuple[int, ...]:
+    """Output for each class under which the most samples are right."""
     from scipy.optimize import linear_sum_assignment
 
-    best: tuple[float, tuple[int, ...]] = (0.0, ())
-    for _, outputs in judge.outputs(options, part):
-        found = predicted_classes(outputs, task)
-        confusion = np.zeros((task.classes, task.classes), np.int64)
-        known = found >= 0
-        np.add.at(confusion, (part.labels[known], found[known]), 1)
-        _, columns = linear_sum_assignment(confusion, maximize=True)
-        share = float(confusion[np.arange(task.classes), columns].sum() / len(part))
-        best = max(best, (share, tuple(int(c) for c in columns)))
-    share, columns = best
-    if _skill(share, task) < _GOOD_SKILL or columns == tuple(range(task.classes)):
-        return None
-    return columns
+    confusion = np.zeros((classes, classes), np.int64)
+    known = found >= 0
+    np.add.at(confusion, (labels[known], found[known]), 1)
+    return tuple(int(column) for column in linear_sum_assignment(confusion, maximize=True)[1])
+
+
+def _share(assigned: tuple[int, ...], found: np.ndarray, labels: np.ndarray) -> float:
+    """Share of samples that are right under an assignment."""
+    return float(np.mean(np.asarray(assigned)[labels] == found)) if len(found) else 0.0
 
 
 def _poor_sentence(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,6 +163,30 @@ def test_that_a_bad_model_is_called_bad_and_not_shuffled() -> None:
     assert found.poor
     assert found.permutation is None
     assert found.warnings
+
+
+def test_that_many_classes_and_few_samples_are_no_other_order() -> None:
+    """An assignment fits noise: it is judged on samples that it was not made from."""
+    rng = np.random.default_rng(2)
+    part = coloured(120)
+    part = Part(images=part.images, labels=np.arange(120) % 60)
+    what = replace(TASK, classes=60, outputs=60)
+    found = find_preprocess(lambda x: rng.random((len(x), 60)), part, what)
+    assert found.poor
+    assert found.permutation is None
+
+
+def test_that_looking_for_another_order_costs_one_more_pass_at_most() -> None:
+    part, calls = coloured(), []
+    model = trained_with(Preprocess(mode="-1-1"), part)
+
+    def shuffled(images: np.ndarray) -> np.ndarray:
+        calls.append(len(images))
+        return np.roll(model(images), 1, axis=1)
+
+    assert find_preprocess(shuffled, part, TASK).permutation == (1, 2, 3, 4, 0)
+    assert len(calls) <= 3
+    assert len(calls) == 2 or calls[2] <= 500
 
 
 def test_that_the_choice_is_the_same_every_time() -> None:
