@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 
 from engine.export import HelperProcess
-from tests.engine.export_nets import images, live
-
-COUNT = 48
+from tests.engine.export_nets import COUNT, images, live
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 
 SIZE = 8
+COUNT = 48
 
 
 def chain() -> keras.Model:

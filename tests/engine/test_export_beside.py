@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,8 +21,10 @@ from engine.export.result import ExportResult
 from engine.export.samples import InputSpec, Samples, fit_samples, live_samples, read_samples
 from engine.export.sparse import keep_where_it_helps
 from engine.export.usage import load_lines, runs_on
-from tests.engine.export_bench import Bench
 from tests.engine.export_nets import live
+
+if TYPE_CHECKING:
+    from tests.engine.export_bench import Bench
 
 pytest_plugins = ["tests.engine.export_bench"]
 

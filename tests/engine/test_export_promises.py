@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,8 +19,10 @@ from engine.export import export_model, latency_pair
 from engine.export.litert import operators
 from engine.export.request import CheckRequest, ConvertRequest
 from engine.job import Quantize
-from tests.engine.export_bench import COUNT, Bench
-from tests.engine.export_nets import NETS, live
+from tests.engine.export_nets import COUNT, NETS, live
+
+if TYPE_CHECKING:
+    from tests.engine.export_bench import Bench
 
 pytest_plugins = ["tests.engine.export_bench"]
 
