@@ -14,7 +14,7 @@ from PySide6.QtCore import (
     Qt,
 )
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QAbstractItemView, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from engine import events as ev
 from gui import sentences
@@ -23,10 +23,10 @@ from gui.record import LogEvent
 from gui.theme import colours
 
 Index = QModelIndex | QPersistentModelIndex
-ICON_ROOM = 40
-"""Pixels of a row that the icon and the margins take."""
-
+ICON = 16
 GAP = 2
+"""Pixels between rows; the list's own spacing is the same."""
+
 CACHED_SIZES = 4000
 TRIAL_ROLE = Qt.ItemDataRole.UserRole
 PLAIN = (ev.PhaseStarted, ev.RunStarted)
@@ -67,6 +67,7 @@ class LogDelegate(QStyledItemDelegate):
         super().initStyleOption(option, index)
         align = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
         option.decorationAlignment = align
+        option.displayAlignment = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         """Qt: room for the wrapped sentence; kept, since a list asks for all rows at each new one.
@@ -80,9 +81,13 @@ class LogDelegate(QStyledItemDelegate):
         if size is None:
             if len(self._sizes) > CACHED_SIZES:
                 self._sizes.clear()
-            room = QRect(0, 0, max(width - ICON_ROOM, 40), 10_000)
+            margin = 1
+            if isinstance(view, QAbstractItemView):
+                metric = QStyle.PixelMetric.PM_FocusFrameHMargin
+                margin += view.style().pixelMetric(metric, option, view)
+            room = QRect(0, 0, max(width - 2 * GAP - ICON - 4 * margin, 40), 10_000)
             text = option.fontMetrics.boundingRect(room, Qt.TextFlag.TextWordWrap, key[0])
-            size = self._sizes[key] = QSize(width - 2 * GAP, max(text.height(), 16) + 2 * GAP)
+            size = self._sizes[key] = QSize(width - 2 * GAP, max(text.height(), ICON) + 2 * GAP)
         return size
 
 
@@ -136,7 +141,7 @@ class LogModel(QAbstractListModel):
                 return self._texts[index.row()]
             case Qt.ItemDataRole.DecorationRole:
                 name, tint = mark(event)
-                return pixmap(name, str(getattr(colours(), tint)), 16)
+                return pixmap(name, str(getattr(colours(), tint)), ICON)
             case Qt.ItemDataRole.ForegroundRole if isinstance(event, PLAIN):
                 return QColor(colours().muted)
             case _ if role == TRIAL_ROLE:

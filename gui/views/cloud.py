@@ -58,7 +58,9 @@ class CloudPlot(QWidget):
             self.plot.addItem(item)
         for item in (self._floor_text, self._target_text, self._best_text):
             self.plot.addItem(item, ignoreBounds=True)
-        self.plot.getViewBox().sigRangeChanged.connect(self._place_texts)
+        view = self.plot.getViewBox()
+        view.sigRangeChanged.connect(self._place_texts)
+        view.sigResized.connect(self._place_texts)
         theme().changed.connect(self._restyle)
         self._restyle()
 

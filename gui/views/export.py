@@ -81,6 +81,7 @@ class ExportPanel(QScrollArea):
         card.body.addWidget(self.source_name)
         card.body.addWidget(self.source_words)
         self.form = QWidget()
+        self.form.setMaximumWidth(120 * GRID)
         card.body.addWidget(self.form)
         grid = QGridLayout(self.form)
         grid.setContentsMargins(0, GRID, 0, 0)

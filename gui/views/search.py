@@ -25,7 +25,7 @@ from engine.events import LayerState
 from engine.runstate import RunState
 from gui import sentences
 from gui.cloud_data import Measure, measure_name, measures
-from gui.models.log import TRIAL_ROLE, LogDelegate, LogModel
+from gui.models.log import GAP, ICON, TRIAL_ROLE, LogDelegate, LogModel
 from gui.session import Session
 from gui.theme import GRID, set_role, theme
 from gui.views.end_card import EndCard
@@ -157,8 +157,8 @@ class SearchPanel(QStackedWidget):
         self.log.setWordWrap(True)
         self.log.setUniformItemSizes(False)
         self.log.setResizeMode(QListView.ResizeMode.Adjust)
-        self.log.setSpacing(2)
-        self.log.setIconSize(QSize(16, 16))
+        self.log.setSpacing(GAP)
+        self.log.setIconSize(QSize(ICON, ICON))
         self.log.setTextElideMode(Qt.TextElideMode.ElideNone)
         self.log.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.log.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
