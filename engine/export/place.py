@@ -16,6 +16,10 @@ from pathlib import Path
 
 from engine.errors import UserError
 
+_SAVED_MODEL_PARTS = {
+    "saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra", "keras_metadata.pb",
+}  # fmt: skip
+
 
 def refuse_existing(out: Path, *, force: bool) -> None:
     """Say no to a place that is taken.
@@ -23,7 +27,8 @@ def refuse_existing(out: Path, *, force: bool) -> None:
     Raises
     ------
     UserError
-        ``out.exists`` where something is there and ``force`` is not set; ``out.no_folder`` where
+        ``out.exists`` where something is there and ``force`` is not set, ``out.is_folder`` where
+        a folder is there that is no SavedModel (it is never replaced); ``out.no_folder`` where
         the folder around it does not exist.
     """
     if not out.parent.is_dir():
@@ -38,6 +43,18 @@ def refuse_existing(out: Path, *, force: bool) -> None:
             f"There is already something at the place to write to: {out}.",
             "Choose another name, or pass --force to replace it.",
         )
+    if out.is_dir() and not out.is_symlink() and not _is_replaceable(out):
+        raise UserError(
+            "out.is_folder",
+            f"The place to write to is a folder with other things in it: {out}.",
+            "Choose another name; --force replaces files and earlier SavedModels only.",
+        )
+
+
+def _is_replaceable(folder: Path) -> bool:
+    """Whether a folder is a SavedModel and nothing else, or empty."""
+    names = {part.name for part in folder.iterdir()}
+    return not names or ("saved_model.pb" in names and names <= _SAVED_MODEL_PARTS)
 
 
 @contextmanager

@@ -73,12 +73,23 @@ def test_that_what_stands_at_the_place_stays_without_force(
 def test_that_force_replaces_a_file_and_a_folder_whole(bench: Bench, tmp_path: Path) -> None:
     out = tmp_path / "saved"
     out.mkdir()
-    (out / "old.txt").write_text("old")
     for to in ("savedmodel", "tflite", "savedmodel"):
         export_model(bench.source("chain"), to, out, force=True, caller=bench.call)
         assert out.is_dir() == (to == "savedmodel")
-    assert not (out / "old.txt").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["saved"]
+
+
+def test_that_a_folder_with_other_things_is_never_replaced(tmp_path: Path) -> None:
+    source = tmp_path / "mine" / "model.keras"
+    source.parent.mkdir()
+    source.write_bytes(b"not read")
+    for extra in (None, "saved_model.pb"):
+        if extra is not None:
+            (source.parent / extra).write_bytes(b"x")
+        with pytest.raises(UserError) as raised:
+            export_model(source, "savedmodel", source.parent, force=True, caller=never)
+        assert raised.value.code == "out.is_folder"
+    assert source.read_bytes() == b"not read"
 
 
 def test_that_a_failed_check_leaves_nothing(bench: Bench, tmp_path: Path) -> None:
