@@ -66,7 +66,7 @@ def understand_labels(
         return _vectors(plain, outputs, class_names, notes)
     if any(labels.dtype.kind == "U" for labels in plain.values()):
         plain, class_names = _from_text(plain, outputs, notes)
-    return _ids(plain, outputs, class_names, notes, one_based=one_based)
+    return _ids(plain, outputs, class_names, notes, one_based=one_based and not class_names)
 
 
 def _plain(labels: np.ndarray, part: str) -> np.ndarray:
