@@ -8,17 +8,26 @@ in the engine process only. It knows nothing of files.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from engine.errors import UserError
 from engine.modelfile.classes import OPERATIONS
 from engine.modelfile.graph import Layer, LayerGraph, Weights
 from engine.modelfile.layer_defaults import layer_defaults
+from engine.modelfile.shape_ops import ELEMENTWISE
 from engine.modelfile.shapes import is_operation, is_tensor
+
+_KERAS_ERRORS = (
+    TypeError, ValueError, KeyError, AttributeError, IndexError, ArithmeticError, RuntimeError,
+    AssertionError, MemoryError, tf.errors.OpError,
+)  # fmt: skip
+"""What Keras and TensorFlow raise for options and shapes that make no sense."""
 
 _EXPORTED = {"GroupedQueryAttention": "GroupQueryAttention"}
 _WITHOUT_TRAINABLE = frozenset({"SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"})
@@ -119,7 +128,7 @@ def _layer(layer: Layer) -> Any:
             config.pop("trainable")
         exported = _EXPORTED.get(layer.class_name, layer.class_name)
         return getattr(keras.layers, exported).from_config(config)
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+    except _KERAS_ERRORS as error:
         raise _refused(layer, error) from error
 
 
@@ -136,16 +145,19 @@ def _tupled(value: Any) -> Any:
 def _called(layer: Layer, live: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     try:
         return live(*args, **kwargs)
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+    except _KERAS_ERRORS as error:
         raise _refused(layer, error) from error
 
 
 def _refused(layer: Layer, error: Exception) -> UserError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered"):
+        del lines[0]
     return UserError(
         "model.keras_refused",
         f"Keras {keras.__version__} cannot make the layer {layer.name!r} ({layer.class_name}): "
-        f"{(lines[0] if lines else type(error).__name__)[:200]}.",
+        f"{(lines[0] if lines else type(error).__name__)[:200].rstrip('.')}.",
         "Save the model again with a recent Keras 3.",
     )
 
@@ -163,9 +175,17 @@ def _live(value: Any, tensors: Mapping[int, Any], layer: Layer) -> Any:
             return Ellipsis
         return {key: _live(item, tensors, layer) for key, item in value.items()}
     if isinstance(value, list | tuple):
+        if is_operation(layer) and _is_constant(value) and layer.class_name in ELEMENTWISE:
+            return np.asarray(value, "float32")
         items = [_live(item, tensors, layer) for item in value]
         return tuple(items) if layer.class_name == "GetItem" else items
     return value
+
+
+def _is_constant(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(_is_constant(item) for item in value)
+    return isinstance(value, int | float)
 
 
 def _structure(structure: Any, ids: Sequence[int], tensors: Mapping[int, Any]) -> Any:

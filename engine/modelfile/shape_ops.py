@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from engine.modelfile.classes import words
 from engine.modelfile.graph import Shape
 from engine.modelfile.shape_rules import (
     RULES,
@@ -78,11 +79,15 @@ def _same(config: Config, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Seq
     return (_first(args, kwargs),)
 
 
-@_rule(
+ELEMENTWISE = words(
     """Add Arctan2 Divide DivideNoNan Equal FloorDivide Greater GreaterEqual Isclose Less LessEqual
     Logaddexp LogicalAnd LogicalOr LogicalXor Maximum Minimum Mod Multiply NotEqual Power Subtract
     TrueDivide Where"""
 )
+"""Operations of several tensors or numbers, element by element; a list among them is an array."""
+
+
+@_rule(" ".join(ELEMENTWISE))
 def _elementwise(config: Config, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Shape]:
     shapes = [
         value if isinstance(value, tuple) else _constant_shape(value)
