@@ -21,6 +21,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+import psutil
 import tensorflow as tf
 import tf_keras
 
@@ -135,6 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
         "steps": options.steps,
         "rounds": options.rounds,
         "step": medians,
+        "load_1min": psutil.getloadavg()[0],
         "environment": describe(),
     }
     base = medians["tf_keras fit"]["cpu_s"]
