@@ -54,7 +54,7 @@ class Form:
             parts = np.split(values, gates, axis=-1)
             scaled = [p if i == 2 else p * self.gate_scale for i, p in enumerate(parts)]
             values = np.concatenate(scaled, axis=-1).astype(values.dtype)
-        return np.ascontiguousarray(values)
+        return np.asarray(values, order="C")
 
     def _kernel(self, values: np.ndarray, shape: Shape) -> np.ndarray:
         if self.kernel == "flat":
