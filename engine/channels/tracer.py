@@ -47,6 +47,7 @@ class Tracer:
         self.bindings: dict[tuple[str, str, int], Binding] = {}
         self.producers: dict[str, np.ndarray] = {}
         self.notes: dict[str, str] = {}
+        self.shared: dict[str, np.ndarray] = {}
 
     def fresh(self, count: int) -> np.ndarray:
         """New atoms."""

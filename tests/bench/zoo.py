@@ -35,6 +35,7 @@ NAMES = (
 )  # fmt: skip
 KEEP = 0.5
 BATCH = 8
+SETTLE_BATCH = 48
 
 
 def main() -> None:
@@ -99,7 +100,9 @@ def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     }
 
 
-def cut_one(name: str, through_norms: bool = False, model: Any = None) -> dict[str, Any]:
+def cut_one(
+    name: str, through_norms: bool = False, model: Any = None, *, clone: bool = True
+) -> dict[str, Any]:
     """One row: build, make alive, trace, cut, rebuild, compare; and clone for comparison."""
     import keras
 
@@ -116,9 +119,9 @@ def cut_one(name: str, through_norms: bool = False, model: Any = None) -> dict[s
     size = SIZES.get(name, 32)
     if model is None:
         model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3))
-    zoo.live(model, seed=1, batch=BATCH)
+    zoo.live(model, seed=1, batch=SETTLE_BATCH)
     inputs = zoo.random_inputs(model, seed=2, batch=BATCH)
-    _, clone_time = timed(partial(_cloned, model))
+    _, clone_time = timed(partial(_cloned, model)) if clone else (None, None)
     graph, weights = from_model(model)
     graph = linear_outputs(graph)
     count = model.count_params()
@@ -132,8 +135,9 @@ def cut_one(name: str, through_norms: bool = False, model: Any = None) -> dict[s
     channels, trace_time = timed(lambda: trace(graph, through_norms=through_norms))
     plan = plan_uniform(channels, score("random", graph, weights, channels, seed=3), KEEP)
     made, cut_time = timed(lambda: cut(graph, weights, channels, plan))
-    _, build_time = timed(lambda: build(made.graph, made.weights))
-    ours = run(made.graph, made.weights)
+    cut_model, build_time = timed(lambda: build(made.graph, made.weights))
+    ours = np.asarray(cut_model(inputs, training=False))
+    del cut_model
     wide, arrays = reference(graph, weights, channels, plan)
     wanted = run(wide, arrays)
     del wide, arrays

@@ -331,7 +331,8 @@ def make(program: list[tuple[str, int, int, int]], head: str, seed: int) -> Net:
     graph = pool.sketch.graph([_head(pool, head)])
     images = np.random.default_rng(seed).normal(size=(BATCH, SIZE, SIZE, 2))
     run(graph, pool.sketch.weights, [images], settle=True)
-    return Net(graph, pool.sketch.weights, images, tuple(program))
+    used = {name: w for name, w in pool.sketch.weights.items() if name in graph.layers}
+    return Net(graph, used, images, tuple(program))
 
 
 nets = st.builds(make, programs, st.sampled_from(HEADS), st.integers(0, 1000))

@@ -177,3 +177,28 @@ def test_that_equal_numbers_leave_each_group_of_a_convolution() -> None:
     assert units.tolist() == [0, 1, 0, 1, 0, 1]
     assert channels.group("g2").channels == 3
     assert np.array_equal(channels.units("g2"), [2, 3, 4])
+
+
+def test_that_calls_of_a_shared_reshape_are_cut_alike() -> None:
+    s = Sketch()
+    x = s.input(4, 4, 3)
+    a, b = _conv(s, x, "a", 4), _conv(s, x, "b", 4)
+    rows = [s.layer("Reshape", a, "rows", target_shape=[16, 4]), s.again("rows", b)]
+    y = s.layer("GlobalAveragePooling1D", s.layer("Concatenate", rows))
+    graph = s.graph([s.layer("Dense", y, units=2)])
+    channels = trace(graph)
+    assert channels.layer_group("a") == channels.layer_group("b")
+    plan = Plan(graph_digest=channels.graph_digest, keep={"g1": (1, 2)})
+    made = cut(graph, s.weights, channels, plan)
+    assert made.graph.layers["rows"].config["target_shape"] == [16, 2]
+
+
+def test_that_the_noise_shape_of_a_dropout_follows() -> None:
+    s = Sketch()
+    x = _conv(s, s.input(4, 4, 3), "a", 4)
+    x = s.layer("Dropout", x, "drop", rate=0.5, noise_shape=[None, 1, 1, 4])
+    graph = s.graph([_head(s, x)])
+    channels = trace(graph)
+    plan = Plan(graph_digest=channels.graph_digest, keep={"g1": (1, 2)})
+    made = cut(graph, s.weights, channels, plan)
+    assert made.graph.layers["drop"].config["noise_shape"] == [None, 1, 1, 2]

@@ -15,9 +15,11 @@ from engine.channels.ops import activations
 from engine.channels.ops.base import (
     Arrays,
     Call,
+    Edit,
     LayerWeights,
     Notes,
     Op,
+    Resized,
     constant_args,
     option,
     register,
@@ -48,10 +50,28 @@ class Follow(Op):
 
 register_op(
     Follow(lambda x: x),
-    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout",
-    "GaussianNoise", "AlphaDropout", "ActivityRegularization", "Identity",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianNoise",
+    "ActivityRegularization", "Identity",
     "ops.StopGradient", "ops.Cast", "ops.Copy", "ops.ConvertToTensor", "ops.SaturateCast",
-    )  # fmt: skip
+)  # fmt: skip
+
+
+@register("Dropout", "GaussianDropout", "AlphaDropout")
+class Dropout(Follow):
+    """Its ``noise_shape`` may say how many channels there are."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda x: x)
+
+    def resize(self, new: Resized) -> Edit:
+        noise = new.call.config.get("noise_shape")
+        if not isinstance(noise, list | tuple) or len(noise) != len(new.keep_in[0]) + 1:
+            return Edit()
+        sizes = [
+            int(mask.sum()) if mask is not None and n not in (None, 1) else n
+            for n, mask in zip(noise[1:], new.keep_in[0], strict=True)
+        ]
+        return Edit(config={"noise_shape": [noise[0], *sizes]})
 
 
 @register("Activation")

@@ -82,7 +82,17 @@ class Flatten(Move):
 
 @register("Reshape", "ops.Reshape")
 class Reshape(Move):
-    """The layer (``target_shape``) and the operation (``newshape``, with the batch)."""
+    """The layer (``target_shape``) and the operation (``newshape``, with the batch).
+
+    Calls of a shared layer have one target: their channels go together.
+    """
+
+    def trace(self, t: Tracer, call: Call, ins: Arrays) -> Arrays:
+        outs = super().trace(t, call, ins)
+        first = t.shared.setdefault(call.name, outs[0])
+        if first is not outs[0]:
+            t.tie(first, outs[0])
+        return outs
 
     def move(self, call: Call, ins: Arrays) -> Arrays | None:
         out = reshape(ins[0], call.sizes(), call.out_sizes())
