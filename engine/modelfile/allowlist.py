@@ -90,6 +90,7 @@ def _check_object(item: Mapping[str, Any]) -> None:
     if name == "function" or name == "builtin_function_or_method":
         _check_function(item)
         return
+    name = classes.without_package(name)
     known = classes.is_layer(name) or name in _OBJECTS or name in classes.COMPILE
     from_tensorflow = name in classes.INITIALIZERS and item.get("module") in _TF_INITIALIZERS
     is_ours = _module_is_ours(item.get("module")) or from_tensorflow
@@ -141,7 +142,9 @@ def _is_registered_by_keras(item: Mapping[str, Any]) -> bool:
     if not isinstance(registered, str):
         return False
     package, _, name = registered.rpartition(">")
-    return name == item["class_name"] and package in _PLAIN_PREFIXES
+    if package == "Custom" and name not in classes.OF_APPLICATIONS | classes.COMPILE:
+        return False
+    return name == classes.without_package(item["class_name"]) and package in _PLAIN_PREFIXES
 
 
 def _full_name(item: Mapping[str, Any]) -> str:

@@ -220,6 +220,16 @@ OF_APPLICATIONS: Final = words("CustomScaleLayer LayerScale StochasticDepth")
 """Layers that ``keras.applications`` defines for itself; they are turned into standard ones."""
 
 
+def without_package(class_name: str) -> str:
+    """``"Custom>LayerScale"`` as ``"LayerScale"``, for the layers of ``keras.applications`` only.
+
+    Keras 2 wrote them so into ``.h5`` files. A class of the same name and the same options that
+    a user copied does the same; any other ``Custom>`` class keeps its prefix and is refused.
+    """
+    package, _, name = class_name.rpartition(">")
+    return name if package == "Custom" and name in OF_APPLICATIONS else class_name
+
+
 def is_layer(name: str) -> bool:
     """Whether this is a layer class that Secateur opens (its present name, or another)."""
     return (

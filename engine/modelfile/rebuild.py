@@ -154,6 +154,7 @@ def _refused(layer: Layer, error: Exception) -> UserError:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith("Exception encountered"):
         del lines[0]
+    lines = [x for x in lines if x.startswith("Exception encountered: ")] or lines
     return UserError(
         "model.keras_refused",
         f"Keras {keras.__version__} cannot make the layer {layer.name!r} ({layer.class_name}): "

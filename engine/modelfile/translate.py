@@ -97,6 +97,7 @@ def _entry(raw: Mapping[str, Any], generation: int, depth: int) -> Entry:
     class_name, config = raw.get("class_name"), raw.get("config")
     if not isinstance(class_name, str):
         raise bad_config("a layer without a class")
+    class_name = classes.without_package(class_name)
     if class_name in classes.MODELS:
         model = model_tree(raw, generation, depth=depth + 1)
         name = raw.get("name") or model.name

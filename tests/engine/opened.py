@@ -50,6 +50,8 @@ def from_model(model: keras.Model) -> tuple[LayerGraph, Weights]:
         specs = []
         for variable, wanted in zip(layer.weights, slot.variables, strict=True):
             array = np.asarray(keras.ops.convert_to_numpy(variable.value))
+            if array.ndim:
+                array = slot.form.restore(wanted.name, array, wanted.shape, wanted.gates)
             weights.setdefault(slot.layer, {})[wanted.name] = array
             specs.append(
                 WeightSpec(

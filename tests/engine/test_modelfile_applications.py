@@ -16,6 +16,8 @@ from tests.engine.modelfile_tools import as_list, open_here, relative_difference
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5:UserWarning"),
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning"),
+    # tf_keras's EfficientNetV2 uses TensorFlow's own initialisers
+    pytest.mark.filterwarnings("ignore:The `keras.initializers.serialize:UserWarning"),
 ]
 
 FAMILIES: dict[str, tuple[int, dict[str, Any]]] = {
