@@ -86,7 +86,7 @@ class MainWindow(QMainWindow):
         self.setWindowIcon(QIcon("icons:secateur.svg"))
         self.setAcceptDrops(True)
         self.resize(1280, 800)
-        self.setMinimumSize(960, 600)
+        self.setMinimumSize(1040, 680)
         self.rail = Rail(STAGES)
         self.setup = SetUpPanel(self.session)
         self.search = SearchPanel(self.session)

@@ -24,7 +24,7 @@ class EndCard(Card):
     copied = Signal(str)
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("Run")
         row = QHBoxLayout()
         row.setSpacing(GRID)
         self.head = label("", "heading", select=True)
@@ -32,6 +32,14 @@ class EndCard(Card):
         row.addWidget(self.head)
         row.addWidget(self.chip, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
+        self.body.addLayout(row)
+        self.numbers = Numbers()
+        self.body.addWidget(self.numbers)
+        row = QHBoxLayout()
+        row.setSpacing(GRID)
+        self.verdict = label("", "muted", wrap=True, select=True)
+        row.addWidget(self.verdict, 1)
+        row.addSpacing(GRID)
         self.resume_button = button("Resume", self.resume_wanted.emit, tip="Go on with this run")
         self.folder_button = button("Open the folder", self._open_folder)
         self.copy_button = button(
@@ -44,12 +52,8 @@ class EndCard(Card):
             self.copy_button,
             self.export_button,
         ):
-            row.addWidget(made)
+            row.addWidget(made, 0, Qt.AlignmentFlag.AlignBottom)
         self.body.addLayout(row)
-        self.numbers = Numbers()
-        self.body.addWidget(self.numbers)
-        self.verdict = label("", "muted", wrap=True, select=True)
-        self.body.addWidget(self.verdict)
         self._run: Path | None = None
         self.hide()
 
@@ -60,6 +64,7 @@ class EndCard(Card):
         if not ended:
             return
         self._run = run
+        self.title.setText("" if run is None else run.name)
         self.head.setText(sentences.headline(state))
         report = state.report
         confirmed = report is not None and report.met and report.confirmed

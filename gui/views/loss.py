@@ -38,7 +38,7 @@ class LossPlot(QWidget):
         self.plot.setMouseEnabled(x=True, y=False)
         self._pages = QStackedLayout(self)
         self._pages.setContentsMargins(0, 0, 0, 0)
-        words = label("Drawn while a fine-tune runs; a run's record does not keep it.", "small")
+        words = label("Drawn while a fine-tune runs.", "small")
         words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         words.setWordWrap(True)
         self._pages.addWidget(words)
@@ -50,6 +50,11 @@ class LossPlot(QWidget):
         self._losses: tuple[tuple[int, float], ...] = ()
         theme().changed.connect(self._restyle)
         self._restyle()
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is a curve."""
+        return bool(self._losses)
 
     def show_running(self, running: Running | None) -> None:
         """Draw the fine-tune under way; without one, the last stays."""

@@ -68,7 +68,8 @@ class SearchPanel(QStackedWidget):
         layout = QVBoxLayout(self._page)
         layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
         layout.setSpacing(GRID + 4)
-        layout.addWidget(self._make_header())
+        self._header = self._make_header()
+        layout.addWidget(self._header)
         self.end_card = EndCard()
         self.end_card.export_wanted.connect(self.export_wanted)
         self.end_card.resume_wanted.connect(session.resume_run)
@@ -145,7 +146,7 @@ class SearchPanel(QStackedWidget):
         legend.addWidget(CloudLegend(), 1)
         legend.addWidget(self.note)
         cloud_card.body.addLayout(legend)
-        loss_card = Card(gap=GRID // 2, padding=GRID + 4)
+        loss_card = self._loss_card = Card(gap=GRID // 2, padding=GRID + 4)
         self.loss_title = label("Loss by batch", "eyebrow")
         loss_card.body.addWidget(self.loss_title)
         self._loss_place = QVBoxLayout()
@@ -293,7 +294,8 @@ class SearchPanel(QStackedWidget):
             status = sentences.STATUSES["interrupted"]
         self.chip.setText(status)
         ended = state.status in ("met", "not_met", "stopped", "failed")
-        self.chip.setVisible(not ended)
+        self._header.setVisible(session.searching or not ended)
+        self._loss_card.setVisible(session.searching or self._loss_drawn())
         running = state.running
         if running is not None:
             start = running.started
@@ -315,6 +317,9 @@ class SearchPanel(QStackedWidget):
             self.progress.setValue(0)
         if running is not None and running.started.kind == "fine_tune":
             self.loss_title.setText(f"Loss by batch, fine-tune {running.started.trial}")
+
+    def _loss_drawn(self) -> bool:
+        return self.loss is not None and self.loss.drawn and self._session.run == self._loss_of
 
     def _show_measures(self, state: RunState) -> None:
         wanted = measures(state)

@@ -28,6 +28,9 @@ from gui.theme import GRID, Colours, colours, theme
 SMALLEST_BAR = 1.5
 """Width in pixels below which a bar could not be seen."""
 
+SMALLEST_WORDED = 26.0
+"""Width in pixels of a slot below which nothing is written under it."""
+
 
 def shown_layers(layers: tuple[LayerState, ...]) -> tuple[LayerState, ...]:
     """The layers that have a bar: those with a kernel."""
@@ -43,6 +46,10 @@ def blend(a: str, b: str, share: float) -> QColor:
         one.greenF() + (two.greenF() - one.greenF()) * share,
         one.blueF() + (two.blueF() - one.blueF()) * share,
     )
+
+
+def _short_name(layer: LayerState) -> str:
+    return layer.name.rsplit("/", 1)[-1]
 
 
 def describe(layer: LayerState) -> str:
@@ -70,6 +77,7 @@ class LayerStrip(QWidget):
         self._layers: tuple[LayerState, ...] = ()
         self._selected: str | None = None
         self._hover: int | None = None
+        self._named = True
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Layer strip")
@@ -129,6 +137,10 @@ class LayerStrip(QWidget):
             painter.drawText(
                 self.rect(), Qt.AlignmentFlag.AlignCenter, "No layer with weights to show"
             )
+        font = painter.font()
+        font.setPointSizeF(max(self.font().pointSizeF() * 0.85, 7.5))
+        painter.setFont(font)
+        self._named = self._names_fit(QFontMetrics(font))
         for index, layer in enumerate(self._layers):
             self._paint_bar(painter, c, index, layer)
         if self.hasFocus():
@@ -136,6 +148,12 @@ class LayerStrip(QWidget):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 4, 4)
         painter.end()
+
+    def _names_fit(self, metrics: QFontMetrics) -> bool:
+        """Whether most names can be read; else numbers alone stand under the bars."""
+        room = self.bar_rect(0).width()
+        fitting = sum(metrics.horizontalAdvance(_short_name(s)) <= room for s in self._layers)
+        return fitting >= 0.6 * len(self._layers)
 
     def _paint_bar(self, painter: QPainter, c: Colours, index: int, layer: LayerState) -> None:
         slot = self.bar_rect(index)
@@ -160,14 +178,13 @@ class LayerStrip(QWidget):
         self._paint_words(painter, c, slot, layer)
 
     def _paint_words(self, painter: QPainter, c: Colours, slot: QRectF, layer: LayerState) -> None:
-        if slot.width() < 34:
+        if slot.width() < SMALLEST_WORDED:
             return
-        font = painter.font()
-        font.setPointSizeF(max(self.font().pointSizeF() * 0.85, 7.5))
-        painter.setFont(font)
-        metrics = QFontMetrics(font)
-        name = layer.name.rsplit("/", 1)[-1]
-        words = [metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, int(slot.width()))]
+        metrics = QFontMetrics(painter.font())
+        words = []
+        if self._named:
+            name = _short_name(layer)
+            words = [metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, int(slot.width()))]
         if layer.channels is not None and layer.channels_kept is not None:
             cut = layer.channels_kept != layer.channels
             long = f"{layer.channels} \u2192 {layer.channels_kept}" if cut else f"{layer.channels}"
@@ -176,7 +193,7 @@ class LayerStrip(QWidget):
         else:
             words.append("")
         for line, word in enumerate(words):
-            painter.setPen(QColor(c.text if line else c.muted))
+            painter.setPen(QColor(c.muted if self._named and not line else c.text))
             box = QRectF(slot.left(), slot.bottom() + 6 + line * 13, slot.width(), 14)
             painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, word)
 
