@@ -194,7 +194,8 @@ def _pair(
         return by_name
     for order in (expected, _layerwise(expected)):
         fitting = all(
-            fits(array.shape, _in_file(slot, variable)) and _leaf_fits(name, variable)
+            fits(array.shape, _in_file(slot, variable))
+            and (slot.form.kernel == "flat" or _leaf_fits(name, variable))
             for (slot, variable), name, array in zip(order, names, arrays, strict=True)
         )
         if fitting:
