@@ -47,9 +47,15 @@ def part(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return lambda name: monkeypatch.setenv("SECATEUR_FAKE", name)
 
 
+def children() -> set[int]:
+    """Process ids of this process's children."""
+    return {process.pid for process in psutil.Process().children()}
+
+
 @pytest.fixture
 def window(qtbot: QtBot) -> Iterator[MainWindow]:
     """A shown window with the scripted engine; at the end it is closed and nothing may be left."""
+    before = children()  # other tests may share helper processes for the whole session
     made = MainWindow(engine=FAKE)
     made.resize(1280, 800)
     made.show()
@@ -59,7 +65,7 @@ def window(qtbot: QtBot) -> Iterator[MainWindow]:
     made.close()
     assert not [t for t in made.findChildren(QThread) if t.isRunning()], "a thread was left"
     assert not [t for t in made.findChildren(QTimer) if t.isActive()], "a timer was left"
-    assert not psutil.Process().children(), "a process was left"
+    assert not children() - before, "a process was left"
     made.deleteLater()
     QApplication.sendPostedEvents(None, 52)  # deferred deletes
 

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
@@ -19,6 +18,7 @@ from gui.main_window import MainWindow
 from gui.record import record_of
 from gui.units import NBSP
 from tests.gui import story
+from tests.gui.conftest import children
 
 
 @pytest.fixture
@@ -160,9 +160,10 @@ def test_that_closing_ends_an_export_under_way(
     qtbot.addWidget(window)
     window.session.take_model(story.facts())
     window.export.set_place(tmp_path / "x.tflite")
+    before = children()
     window.export.start()
-    qtbot.waitUntil(lambda: bool(psutil.Process().children()), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(children() - before), timeout=10_000)
     began = time.monotonic()
     window.close()
     assert time.monotonic() - began < 5.0
-    assert not psutil.Process().children()
+    assert not children() - before
