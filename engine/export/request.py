@@ -70,7 +70,7 @@ class CheckAnswer:
     """What the check saw; ``failure`` is a clause, None where the promise holds."""
 
     samples: int
-    max_abs_diff: float
+    max_abs_diff: float | None
     agreement: float | None
     metric: str | None = None
     value: float | None = None

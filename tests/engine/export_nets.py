@@ -89,6 +89,15 @@ def wide() -> keras.Model:
     return keras.Model(image, layers.Dense(5)(layers.GlobalAveragePooling2D()(x)))
 
 
+def headed() -> keras.Model:
+    """Most weights in a dense layer."""
+    image = keras.Input((SIZE, SIZE, 3), name="image")
+    x = layers.Conv2D(32, 3, padding="same", activation="relu")(image)
+    x = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
+    x = layers.Dense(32, activation="relu")(layers.Flatten()(x))
+    return keras.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
 def tangent() -> keras.Model:
     """An operation that TensorFlow Lite does not have."""
     image = keras.Input((SIZE, SIZE, 3), name="image")
@@ -114,6 +123,7 @@ NETS: dict[str, Callable[[], keras.Model]] = {
 
 SPECIAL: dict[str, Callable[[], keras.Model]] = {
     "wide": wide,
+    "headed": headed,
     "tangent": tangent,
     "any_size": any_size,
 }

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from engine import childproc
 from engine.errors import EngineFailure, UserError
 from engine.export import export_model, latency_pair
 from engine.export.litert import operators
 from engine.export.request import CheckRequest, ConvertRequest
+from engine.export.sparse import pack
 from engine.job import Quantize
 from tests.engine.export_nets import COUNT, NETS, live
 
@@ -120,6 +122,25 @@ def test_that_a_file_damaged_after_writing_is_not_saved(bench: Bench, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_that_a_file_that_the_runtime_refuses_is_one_sentence(bench: Bench, tmp_path: Path) -> None:
+    def twisted(target: str, payload: Any, *, timeout_s: float) -> Any:
+        """Give the first convolution a vector for its kernel: loading it raises."""
+        if not isinstance(payload, CheckRequest):
+            return bench.call(target, payload, timeout_s=timeout_s)
+        made = Path(payload.path)
+        model = schema.ModelT.InitFromPackedBuf(made.read_bytes(), 0)
+        graph = model.subgraphs[0]
+        op = next(o for o in graph.operators if len(o.inputs) == 3)
+        op.inputs = [int(op.inputs[0]), int(op.inputs[2]), int(op.inputs[2])]
+        made.write_bytes(pack(model))
+        return childproc.call(target, payload, timeout_s=timeout_s)
+
+    with pytest.raises(EngineFailure, match="the runtime cannot run it") as raised:
+        export_model(bench.source("chain"), "tflite", tmp_path / "a.tflite", caller=twisted)
+    assert raised.value.code == "export.check_failed"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
 @pytest.mark.parametrize("step", ["convert", "check"])
 def test_that_a_helper_that_dies_is_one_sentence(
@@ -213,7 +234,7 @@ def test_that_sparse_encoding_is_smaller_on_a_sparse_model_and_left_out_on_a_den
 def test_that_sparse_int8_runs_though_its_dense_layer_may_not_be_sparse(
     bench: Bench, tmp_path: Path
 ) -> None:
-    model = live("chain")
+    model = live("headed")
     for weight in model.weights:
         if "kernel" in weight.path:
             values = weight.numpy()
@@ -221,11 +242,14 @@ def test_that_sparse_int8_runs_though_its_dense_layer_may_not_be_sparse(
     source, out = tmp_path / "sparse.keras", tmp_path / "s.tflite"
     model.save(source)
     result = export_model(
-        source, "tflite", out, quantize="int8", sparse=True, samples=bench.samples("chain"),
+        source, "tflite", out, quantize="int8", sparse=True, samples=bench.samples("headed"),
         caller=bench.call,
     )  # fmt: skip
     assert result.checks.reloaded
-    assert result.sparse == ("DENSIFY" in (result.ops or {}))
+    assert result.sparse
+    assert result.ops is not None
+    assert result.ops["FULLY_CONNECTED"] == 2
+    assert result.ops["DENSIFY"] == 2
 
 
 def test_that_an_operator_without_a_builtin_is_refused_by_name(
