@@ -1,7 +1,7 @@
 """The life of a search: :class:`EngineThread`. Nothing else starts, pauses, stops or ends one.
 
 Owns the thread in which the engine's events are read and folded. The window gets whole pictures
-(:class:`gui.record.Record`), never single events, so that no flood can make it fall behind:
+(:class:`~engine.telling.record.Record`), never single events, so that no flood makes it lag:
 ``changed`` is emitted once and not again until the picture was taken. It knows nothing of views.
 """
 
@@ -19,7 +19,7 @@ from engine.errors import ErrorInfo, SecateurError
 from engine.job import Job
 from engine.runs import RunFolder
 from engine.supervise import Command, EngineProcess
-from gui.record import Record, advance, record_of
+from engine.telling.record import Record, advance, record_of
 
 BATCH_INTERVAL_S = 0.05
 """At most one batch's progress is folded in this time."""

@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
 from engine import __version__
 from engine.errors import ErrorInfo
 from engine.runs import RunSummary, list_runs
-from gui import sentences
+from engine.telling import sentences
 from gui.menus import Menus
 from gui.opening import Opener
 from gui.resources import sample_model

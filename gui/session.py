@@ -16,10 +16,10 @@ from engine.errors import ErrorInfo
 from engine.job import DataSpec, Goal, Job
 from engine.runs import RunFolder, new_run_path
 from engine.runstate import RunState
+from engine.telling.record import Record, record_of
 from gui.commands import JsonCommand, evaluate_command
 from gui.engine_thread import EngineThread, Search
 from gui.facts import ModelFacts, read_facts
-from gui.record import Record, record_of
 from gui.tasks import Tasks
 from gui.wishes import Baseline, Options, Wishes
 

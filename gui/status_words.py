@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from engine.runstate import RunState
-from gui import sentences, units
+from engine.telling import sentences, units
 from gui.session import Session
 
 

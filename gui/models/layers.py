@@ -21,25 +21,12 @@ from PySide6.QtCore import (
 )
 
 from engine.events import LayerState
-from gui import units
+from engine.telling import units
+from engine.telling.layers import zero_share
 
 Index = QModelIndex | QPersistentModelIndex
 SORT_ROLE = Qt.ItemDataRole.UserRole
 LAYER_ROLE = Qt.ItemDataRole.UserRole + 1
-
-
-def zero_share(layer: LayerState) -> float | None:
-    """Share of a layer's prunable weights that are exactly zero; None: unknown or none."""
-    if layer.zeros is None or layer.prunable_weights <= 0:
-        return None
-    return layer.zeros / layer.prunable_weights
-
-
-def kept_share(layer: LayerState) -> float | None:
-    """Channels left of channels before; None where the layer makes none of its own."""
-    if not layer.channels or layer.channels_kept is None:
-        return None
-    return layer.channels_kept / layer.channels
 
 
 def _channels_text(layer: LayerState) -> str:

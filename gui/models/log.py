@@ -17,9 +17,9 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from engine import events as ev
-from gui import sentences
+from engine.telling import sentences
+from engine.telling.record import LogEvent
 from gui.icons import pixmap
-from gui.record import LogEvent
 from gui.theme import colours
 
 Index = QModelIndex | QPersistentModelIndex

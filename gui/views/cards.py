@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from engine.events import DataOpened
 from engine.job import DataSpec
-from gui import units
+from engine.telling import units
 from gui.facts import ModelFacts
 from gui.theme import GRID
 from gui.widgets.basics import Card, Facts, button, label

@@ -16,8 +16,8 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.runstate import RunState
-from gui import units
-from gui.cloud_data import Cloud, Measure, Point, cloud, measure_name, measure_value
+from engine.telling import units
+from engine.telling.cloud import Cloud, Measure, Point, cloud, measure_name, measure_value
 from gui.theme import colours, theme
 from gui.views.plots import Plot, UnitAxis, line_pen
 

@@ -26,9 +26,9 @@ from PySide6.QtWidgets import (
 from engine.errors import ErrorInfo
 from engine.job import Quantize
 from engine.runs import MODEL
-from gui import sentences, units
+from engine.telling import sentences, units
+from engine.telling.exports import export_pairs, load_code
 from gui.commands import ExportKind, ExportRequest, JsonCommand, export_command
-from gui.export_words import export_pairs, load_code
 from gui.session import Session
 from gui.theme import GRID, set_role
 from gui.widgets.basics import Card, Facts, Page, button, clear, label

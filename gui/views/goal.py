@@ -12,7 +12,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QToolButton, QWidget
 
 from engine.job import Goal
-from gui import sentences, units
+from engine.telling import sentences, units
 from gui.icons import icon
 from gui.theme import GRID, colours, set_role, theme
 from gui.views.options import OptionsForm

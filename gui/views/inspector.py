@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QToolButton, QVB
 
 from engine.events import LayerState, TrialDone
 from engine.runstate import RunState
-from gui import sentences, units
+from engine.telling import sentences, units
+from engine.telling.layers import kept_share, zero_share
 from gui.facts import ModelFacts
 from gui.icons import icon
-from gui.models.layers import kept_share, zero_share
 from gui.theme import GRID, colours, theme
 from gui.widgets.basics import Facts, Page, button, label
 

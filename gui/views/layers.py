@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.events import LayerState
-from gui import units
+from engine.telling import units
 from gui.models.layers import LAYER_ROLE, LayerFilter, LayerTableModel
 from gui.session import Session
 from gui.theme import GRID

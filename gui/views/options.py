@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QSpinBox, QWidget
 
 from engine.job import Budget, Strategy
-from gui import sentences
+from engine.telling import sentences
 from gui.theme import GRID
 from gui.widgets.basics import label
 from gui.wishes import Options

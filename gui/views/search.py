@@ -23,8 +23,8 @@ from PySide6.QtWidgets import (
 
 from engine.events import LayerState
 from engine.runstate import RunState
-from gui import sentences
-from gui.cloud_data import Measure, measure_name, measures
+from engine.telling import sentences
+from engine.telling.cloud import Measure, measure_name, measures
 from gui.models.log import GAP, ICON, TRIAL_ROLE, LogDelegate, LogModel
 from gui.session import Session
 from gui.theme import GRID, set_role, theme

@@ -9,7 +9,7 @@ from PySide6.QtGui import QDragEnterEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from engine.runs import RunSummary
-from gui import sentences, units
+from engine.telling import sentences, units
 from gui.icons import icon, pixmap
 from gui.theme import GRID, colours, set_role, theme
 from gui.widgets.basics import Card, button, clear, label

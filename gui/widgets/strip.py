@@ -21,8 +21,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from engine.events import LayerState
-from gui import units
-from gui.models.layers import kept_share, zero_share
+from engine.telling import units
+from engine.telling.layers import kept_share, shown_layers, zero_share
 from gui.theme import GRID, Colours, colours, theme
 
 SMALLEST_BAR = 1.5
@@ -30,11 +30,6 @@ SMALLEST_BAR = 1.5
 
 SMALLEST_WORDED = 26.0
 """Width in pixels of a slot below which nothing is written under it."""
-
-
-def shown_layers(layers: tuple[LayerState, ...]) -> tuple[LayerState, ...]:
-    """The layers that have a bar: those with a kernel."""
-    return tuple(s for s in layers if s.prunable_weights > 0)
 
 
 def blend(a: str, b: str, share: float) -> QColor:

@@ -12,11 +12,11 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from engine.errors import EngineFailure
+from engine.telling.exports import export_pairs
+from engine.telling.record import record_of
+from engine.telling.units import NBSP
 from gui.commands import JsonCommand
-from gui.export_words import export_pairs
 from gui.main_window import MainWindow
-from gui.record import record_of
-from gui.units import NBSP
 from tests.gui import story
 from tests.gui.conftest import children
 

@@ -10,11 +10,12 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
+from engine.telling.layers import kept_share, shown_layers, zero_share
+from engine.telling.record import record_of
 from gui.main_window import MainWindow
-from gui.models.layers import COLUMNS, LayerFilter, LayerTableModel, kept_share, zero_share
+from gui.models.layers import COLUMNS, LayerFilter, LayerTableModel
 from gui.models.log import LogModel
-from gui.record import record_of
-from gui.widgets.strip import LayerStrip, describe, shown_layers
+from gui.widgets.strip import LayerStrip, describe
 from tests.gui import story
 
 HEADS = [c.head for c in COLUMNS]

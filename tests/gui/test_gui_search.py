@@ -14,9 +14,9 @@ from pytestqt.qtbot import QtBot
 
 from engine import events as ev
 from engine.runs import RunFolder
+from engine.telling.ending import end_numbers
 from gui.main_window import MainWindow
 from gui.models.log import TRIAL_ROLE
-from gui.views.end_card import end_numbers
 
 Part = Callable[[str], None]
 

@@ -12,12 +12,12 @@ from PySide6.QtGui import QDropEvent
 from pytestqt.qtbot import QtBot
 
 from engine.job import Budget, DataSpec, Goal
+from engine.telling.units import NBSP
 from gui import session as session_module
 from gui.commands import JsonCommand, evaluate_command, export_command
 from gui.files import kind_of
 from gui.main_window import MainWindow
 from gui.resources import sample_model
-from gui.units import NBSP
 from gui.wishes import Baseline, Options
 from tests.gui import story
 

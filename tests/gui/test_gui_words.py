@@ -10,10 +10,10 @@ from engine import events as ev
 from engine.errors import ErrorInfo
 from engine.job import Minimise, Quantize, Strategy
 from engine.runstate import fold_all
-from gui import sentences, units
-from gui.cloud_data import cloud, measure_value, measures
-from gui.record import LOG_LIMIT, Record, advance, record_of
-from gui.views.end_card import end_numbers, end_words
+from engine.telling import sentences, units
+from engine.telling.cloud import cloud, measure_value, measures
+from engine.telling.ending import end_numbers, end_words
+from engine.telling.record import LOG_LIMIT, Record, advance, record_of
 from tests.gui import story
 
 N = units.NBSP

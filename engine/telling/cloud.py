@@ -11,7 +11,7 @@ from typing import Literal
 
 from engine.events import Sizes
 from engine.runstate import RunState
-from gui import sentences, units
+from engine.telling import sentences, units
 
 Measure = Literal["objective", "nonzero", "macs"]
 FOCUS_TOLERANCES = 6.0

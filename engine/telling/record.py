@@ -1,4 +1,4 @@
-"""A run as the window needs it: the engine's own picture, and the order of its decisions.
+"""A run as window and report need it: the engine's own picture, and the order of its decisions.
 
 Owns :class:`Record`, an immutable value that a thread can hand to the window as it is. The picture
 is folded by :mod:`engine.runstate`; only the order of decisions is added here. No Qt.

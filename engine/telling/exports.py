@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gui import units
+from engine.telling import units
 
 
 def export_pairs(answer: dict[str, Any]) -> tuple[tuple[str, str], ...]:

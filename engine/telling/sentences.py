@@ -1,4 +1,4 @@
-"""Engine events as sentences: the window's words for codes, phases, objectives and outcomes.
+"""Engine events as sentences: words for codes, phases, objectives and outcomes.
 
 Pure functions of data to text. A code that this version does not know is shown as it is, with its
 numbers: nothing is hidden and nothing breaks.
@@ -13,8 +13,8 @@ from engine import events as ev
 from engine.errors import ErrorInfo
 from engine.job import Minimise, Quantize, Strategy
 from engine.runstate import RunState
-from gui import units
-from gui.record import LogEvent
+from engine.telling import units
+from engine.telling.record import LogEvent
 
 Numbers: TypeAlias = Mapping[str, float | int | str | None]
 
