@@ -13,14 +13,20 @@ from engine.channels.cost import cost
 from engine.channels.trace import trace
 from engine.errors import UserError
 from engine.modelfile.graph import LayerGraph, Tensor
-from engine.modelfile.reader import read_model
+from engine.modelfile.reader import view_model
 from engine.modelfile.shapes import reshape_graph
 from engine.search.describe import layer_states, output_shapes
 
 
-def inspect_model(path: Path, *, input_shape: tuple[int, ...] | None = None) -> dict[str, Any]:
+def inspect_model(
+    path: Path,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    weights: Path | None = None,
+    custom: Path | None = None,
+) -> dict[str, Any]:
     """The answer of ``inspect``: see the command's keys in the README."""
-    file = read_model(path)
+    file = view_model(path, weights=weights, custom=custom)
     graph = file.graph if input_shape is None else with_input_shape(file.graph, input_shape)
     channels = trace(graph)
     rows = layer_states(graph, channels, weights=None, before=graph)
@@ -58,6 +64,17 @@ def inspect_model(path: Path, *, input_shape: tuple[int, ...] | None = None) -> 
             for group in channels.groups
         ],
         "warnings": list(file.warnings),
+        "tensors": [
+            {
+                "name": tensor.name,
+                "shape": list(tensor.shape),
+                "dtype": tensor.dtype,
+                "bytes": tensor.bytes,
+                "zeros": tensor.zeros,
+                "sparse": tensor.sparse,
+            }
+            for tensor in file.tensors
+        ],
     }
 
 

@@ -15,7 +15,7 @@ from engine.modelfile.graph import (
     Weights,
     WeightSpec,
 )
-from engine.modelfile.reader import open_model, read_model, read_weights
+from engine.modelfile.reader import open_model, read_model, read_weights, view_model
 from engine.modelfile.shapes import reshape_graph
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "read_model",
     "read_weights",
     "reshape_graph",
+    "view_model",
 ]

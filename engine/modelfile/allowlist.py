@@ -62,8 +62,13 @@ def walk(value: object) -> Iterator[tuple[str, Any]]:
             stack.extend((key, v, depth + 1) for v in item)
 
 
-def check_model(config: object) -> None:
+def check_model(config: object, custom: frozenset[str] = frozenset()) -> None:
     """Refuse a model config that names anything unknown or able to run code.
+
+    Parameters
+    ----------
+    custom
+        Classes of a Python file that the user has named.
 
     Raises
     ------
@@ -72,12 +77,12 @@ def check_model(config: object) -> None:
     """
     for key, item in walk(config):
         if isinstance(item, dict):
-            _check_object(item)
+            _check_object(item, custom)
         elif key in _ACTIVATION_KEYS and isinstance(item, str):
             _check_activation(item)
 
 
-def _check_object(item: Mapping[str, Any]) -> None:
+def _check_object(item: Mapping[str, Any], custom: frozenset[str]) -> None:
     if "class_name" not in item:
         if "function_type" in item or "py_lambda_type" in item:
             _refuse_code("Lambda", item)
@@ -89,6 +94,8 @@ def _check_object(item: Mapping[str, Any]) -> None:
         _refuse_code(name, item)
     if name == "function" or name == "builtin_function_or_method":
         _check_function(item)
+        return
+    if name.rpartition(">")[2] in custom:
         return
     name = classes.without_package(name)
     known = classes.is_layer(name) or name in _OBJECTS or name in classes.COMPILE
@@ -173,7 +180,8 @@ def _unknown(name: str, item: Mapping[str, Any]) -> NoReturn:
     raise UserError(
         "model.unknown_class",
         f"The model has a class that Secateur does not know, perhaps a custom one: {name}{place}.",
-        "Replace it by standard Keras layers and save the model again.",
+        "Name the Python file that defines it with --custom FILE.py, or replace it by standard "
+        "layers.",
     )
 
 

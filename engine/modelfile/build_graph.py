@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.modelfile import classes
-from engine.modelfile.graph import Layer, LayerGraph, Node, Tensor
+from engine.modelfile.custom_entries import is_custom
+from engine.modelfile.graph import Layer, LayerGraph, Node, Shape, Tensor
 from engine.modelfile.objects import bad_config
 from engine.modelfile.shape_rules import ShapeError
 from engine.modelfile.shapes import infer_outputs, tensor_ids
@@ -31,15 +32,19 @@ class Slot:
     """Where the weights of one layer stand: its group in a ``.keras`` file, its chain of models.
 
     ``path`` is such as ``"layers/functional/layers/conv2d_1"``; ``top`` the name of the outermost
-    layer, by which ``.h5`` files group them; ``chain`` the names from there to the layer.
+    layer, by which ``.h5`` files group them; ``chain`` the names from there to the layer and
+    ``positions`` the same way as places among the layers of each model. A ``custom`` layer's
+    variables are whatever the file has for it.
     """
 
     layer: str
     path: str | None
     chain: tuple[str, ...]
+    positions: tuple[int | None, ...] = ()
     variables: tuple[Variable, ...] = ()
     trainable: bool = True
     form: Form = AS_IT_IS
+    custom: bool = False
 
     @property
     def top(self) -> str:
@@ -68,7 +73,12 @@ class _Builder:
         return tuple(range(first, len(self.tensors)))
 
     def add_node(
-        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], outputs: int
+        self,
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        outputs: int,
+        declared: Mapping[int, Shape | None],
     ) -> tuple[int, ...]:
         if len(self.nodes) >= MAX_NODES:
             raise bad_config(f"more than {MAX_NODES} calls")
@@ -77,6 +87,10 @@ class _Builder:
             found = infer_outputs(layer, args, kwargs, lambda i: self.tensors[i], outputs)
         except ShapeError as error:
             raise bad_config(str(error)) from None
+        found = [
+            replace(tensor, shape=declared[index]) if index in declared else tensor
+            for index, tensor in enumerate(found)
+        ]
         made = self.add_tensors(found)
         self.nodes.append(
             Node(
@@ -99,7 +113,7 @@ def build(model: Model) -> Built:
         Where calls are missing or go in a circle, or shapes do not fit together.
     """
     builder = _Builder()
-    used = _Walk(builder, model, prefix="", path="", chain=(), trainable=True)
+    used = _Walk(builder, model, prefix="", path="", chain=(), places=(), trainable=True)
     outputs = used.run(None, {})
     inputs = map_refs(model.inputs, used.tensor)
     graph = LayerGraph(
@@ -126,6 +140,7 @@ class _Walk:
         prefix: str,
         path: str,
         chain: tuple[str, ...],
+        places: tuple[int | None, ...],
         trainable: bool,
     ) -> None:
         self.builder = builder
@@ -133,6 +148,7 @@ class _Walk:
         self.prefix = prefix
         self.path = path
         self.chain = chain
+        self.places = places
         self.trainable = trainable
         self.entries = {entry.name: entry for entry in model.entries}
         self.paths = _paths(model, path)
@@ -186,14 +202,16 @@ class _Walk:
             class_name=entry.class_name,
             config=config,
             module=entry.module,
-            opaque=classes.OPAQUE.get(entry.class_name),
+            opaque=_reason(name, entry),
         )
         self.builder.slots[name] = Slot(
             layer=name,
             path=self.paths.get(entry.name),
             chain=(*self.chain, entry.name),
+            positions=(*self.places, entry.position),
             trainable=bool(config.get("trainable", True)),
             form=entry.form,
+            custom=is_custom(entry),
         )
 
     def _bind(self, given: Any) -> None:
@@ -263,7 +281,10 @@ class _Walk:
         name = self.prefix + entry.name
         wanted = self.wanted.get((entry.name, number), 1)
         self._note_variables(entry, name, args, kwargs)
-        self.made[(entry.name, number)] = self.builder.add_node(name, args, kwargs, wanted)
+        declared = {n: shape for (call, n), shape in entry.declared.items() if call == number}
+        self.made[(entry.name, number)] = self.builder.add_node(
+            name, args, kwargs, wanted, declared
+        )
 
     def _note_variables(
         self, entry: Entry, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -290,10 +311,17 @@ class _Walk:
             prefix=f"{self.prefix}{entry.name}/",
             path=self.paths.get(entry.name, ""),
             chain=(*self.chain, entry.name),
+            places=(*self.places, entry.position),
             trainable=self.trainable,
         )
         out = inner.run(given, passed)
         return tuple(tensor_ids(out))
+
+
+def _reason(name: str, entry: Entry) -> str | None:
+    if is_custom(entry):
+        return f"layer '{name}' is of your own class {entry.class_name}; it is carried along as is"
+    return classes.OPAQUE.get(entry.class_name)
 
 
 def _paths(model: Model, path: str) -> dict[str, str]:

@@ -1,37 +1,32 @@
-"""What runs in the short-lived child process: one file in, plain data out.
+"""What runs in the short-lived child process: a file (or folder) in, plain data out.
 
-Owns the way from bytes to a layer graph with counted zeros, and the writing of arrays into a plain
-``.npz`` for the parent. Only :mod:`engine.childproc` calls these functions. It imports numpy, h5py
-and zipfile, never Keras.
+Owns the way from bytes to a layer graph with counted zeros, one function a kind of file. Only
+:mod:`engine.childproc` calls these functions. It imports numpy, h5py and zipfile, never Keras or
+TensorFlow.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from engine.errors import UserError
-from engine.modelfile import keras_zip
+from engine.modelfile import keras_zip, refusals, savedmodel
 from engine.modelfile.allowlist import check_model, clean_compile
+from engine.modelfile.answers import answer
 from engine.modelfile.build_graph import Built, build
-from engine.modelfile.codec import graph_to_plain
-from engine.modelfile.graph import LayerGraph, WeightSpec
+from engine.modelfile.bundle import Bundle
+from engine.modelfile.custom import Custom, custom_of, mark_custom
 from engine.modelfile.hdf5 import H5File
-from engine.modelfile.match import Match, match_names, match_places
+from engine.modelfile.json_text import json_object
+from engine.modelfile.match import match_names, match_places
+from engine.modelfile.match_objects import match_objects
 from engine.modelfile.objects import bad_config
 from engine.modelfile.old_kernels import settle_kernels
+from engine.modelfile.tflite_file import read_tflite
 from engine.modelfile.translate import check_is_model, model_tree
 
-_FLOAT_MAX = 3.4028234663852886e38
-_CHUNK_BYTES = 1 << 20
+__all__ = ["read_h5", "read_json", "read_keras", "read_savedmodel", "read_tflite"]
 
 
 def read_keras(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,22 +34,23 @@ def read_keras(payload: Mapping[str, Any]) -> dict[str, Any]:
     path = Path(payload["path"])
     with keras_zip.KerasZip(path) as archive:
         if not archive.has(keras_zip.CONFIG):
-            raise _not_keras_zip(archive)
-        raw = _json(archive.read(keras_zip.CONFIG, keras_zip.MAX_CONFIG_BYTES), "config.json")
+            raise refusals.no_keras_archive(path.name, archive.names)
+        raw = json_object(archive.read(keras_zip.CONFIG, keras_zip.MAX_CONFIG_BYTES), "config.json")
         version = _version(archive)
         if not archive.has(keras_zip.WEIGHTS):
             raise _no_weights(archive)
         generation = _generation(version, 3)
-        built, compiled, warnings = _build(raw, generation, raw.get("compile_config"))
+        built, compiled, warnings = _build(payload, raw, generation, raw.get("compile_config"))
         data = archive.read(keras_zip.WEIGHTS)
     with H5File(data) as weights:
-        return _answer(
+        return answer(
             payload,
             built,
             match_places(built.slots, weights),
             weights,
+            [path],
             format="keras3" if generation >= 3 else "keras2",
-            written_by=f"keras {version}" if version else None,
+            written_by=_writer(version),
             compile_config=compiled,
             warnings=warnings,
         )
@@ -66,7 +62,8 @@ def read_h5(payload: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     payload
-        ``path``; ``weights_to``: None, or where to write the arrays (``.npz``).
+        ``path``; ``weights_to``: None, or where to write the arrays (``.npz``); optionally
+        ``weights``, the weights file of a JSON, and ``custom``, the Python file of custom layers.
 
     Returns
     -------
@@ -79,27 +76,127 @@ def read_h5(payload: Mapping[str, Any]) -> dict[str, Any]:
     UserError
         Where the file is damaged, unsafe, or no whole model.
     """
-    with H5File(Path(payload["path"])) as file:
+    path = Path(payload["path"])
+    with H5File(path) as file:
         config = file.attribute("", "model_config")
         if config is None:
-            raise _not_whole_model(file)
-        raw = _json(str(config).encode(), "model_config")
+            top = file.group("/")
+            raise refusals.weights_only(top) if _has_weights(file) else refusals.foreign_hdf5(top)
+        raw = json_object(str(config), "model_config")
         version = _attribute(file, "keras_version")
         generation = _generation(version, 1)
         training = file.attribute("", "training_config")
-        compiled = _json(str(training).encode(), "training_config") if training else None
+        compiled = json_object(str(training), "training_config") if training else None
         backend = str(_attribute(file, "backend") or "")
-        built, clean, warnings = _build(raw, generation, compiled, backend)
-        return _answer(
+        built, clean, warnings = _build(payload, raw, generation, compiled, backend)
+        return answer(
             payload,
             built,
             match_names(built.slots, file),
             file,
+            [path],
             format="h5",
-            written_by=f"keras {version}" if version else None,
+            written_by=_writer(version),
             compile_config=clean,
             warnings=warnings,
         )
+
+
+def read_savedmodel(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a SavedModel folder that Keras 2 wrote; payload and answer as :func:`read_h5`."""
+    folder = Path(payload["path"])
+    found = savedmodel.read_folder(folder)
+    root = json_object(found.root, "the model's metadata")
+    version = root.get("keras_version")
+    generation = _generation(version, 2)
+    raw = root.get("model_config") or root
+    if not isinstance(raw, dict):
+        raise bad_config("a model config that is no JSON object")
+    shape = root.get("build_input_shape")
+    if shape is not None and isinstance(raw.get("config"), dict):
+        raw = {**raw, "config": {"build_input_shape": shape, **raw["config"]}}
+    training = root.get("training_config")
+    built, clean, warnings = _build(
+        payload, raw, generation, training, str(root.get("backend") or "")
+    )
+    names = {
+        path: str(json_object(text, f"metadata of {path}").get("name"))
+        for path, text in found.objects.items()
+        if path.startswith(("root.layer-", "root.layer_with_weights-"))
+    }
+    bundle = Bundle(folder / savedmodel.INDEX)
+    files = [folder / savedmodel.GRAPH, folder / savedmodel.METADATA, *bundle.files]
+    return answer(
+        payload,
+        built,
+        match_objects(built.slots, bundle, names),
+        bundle,
+        [file for file in files if file.is_file()],
+        format="savedmodel",
+        written_by=_writer(version),
+        compile_config=clean,
+        warnings=warnings,
+    )
+
+
+def read_json(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Read an architecture with its weights file; payload and answer as :func:`read_h5`."""
+    path = Path(payload["path"])
+    if path.stat().st_size > keras_zip.MAX_CONFIG_BYTES:
+        raise bad_config(f"{path.name} has {path.stat().st_size} bytes")
+    raw = json_object(path.read_bytes(), path.name)
+    if "class_name" not in raw:
+        raise bad_config(f"{path.name} is JSON that names no model")
+    if payload.get("weights") is None:
+        check_is_model(raw)
+        raise refusals.json_alone(path.name)
+    weights = Path(payload["weights"])
+    facts: dict[str, Any] = {"format": "json", "files": [path, weights]}
+    if weights.suffix == ".index":
+        built, facts = _described(payload, raw, None, "", facts)
+        bundle = Bundle(weights)
+        return answer(payload, built, match_objects(built.slots, bundle, {}), bundle, **facts)
+    with _weights_file(weights) as file:
+        version, backend = _attribute(file, "keras_version"), _attribute(file, "backend")
+        built, facts = _described(payload, raw, version, str(backend or ""), facts)
+        if file.has("model_weights"):
+            matches = match_names(built.slots, file)
+        elif file.names("", "layer_names"):
+            matches = match_names(built.slots, file, root="")
+        elif _has_weights(file):
+            matches = match_places(built.slots, file)
+        else:
+            raise refusals.no_weights_file(weights.name)
+        return answer(payload, built, matches, file, **facts)
+
+
+def _described(
+    payload: Mapping[str, Any],
+    raw: dict[str, Any],
+    version: object,
+    backend: str,
+    facts: dict[str, Any],
+) -> tuple[Built, dict[str, Any]]:
+    """The graph of an architecture, and ``facts`` with what it says of itself."""
+    own = raw.get("keras_version") or version
+    generation = _generation(own, 3 if "module" in raw else 1)
+    compiled = raw.get("compile_config")
+    built, clean, warnings = _build(
+        payload, raw, generation, compiled, str(raw.get("backend") or backend)
+    )
+    told = {"written_by": _writer(own), "compile_config": clean, "warnings": warnings}
+    return built, {**facts, **told}
+
+
+def _weights_file(path: Path) -> H5File:
+    with path.open("rb") as file:
+        head = file.read(4)
+    if not head.startswith(b"PK"):
+        return H5File(path)
+    with keras_zip.KerasZip(path) as archive:
+        if not archive.has(keras_zip.WEIGHTS):
+            raise _no_weights(archive)
+        return H5File(archive.read(keras_zip.WEIGHTS))
 
 
 def _attribute(file: H5File, name: str) -> Any:
@@ -108,109 +205,40 @@ def _attribute(file: H5File, name: str) -> Any:
 
 
 def _build(
-    raw: dict[str, Any], generation: int, compiled: object, backend: str = ""
+    payload: Mapping[str, Any],
+    raw: dict[str, Any],
+    generation: int,
+    compiled: object,
+    backend: str = "",
 ) -> tuple[Built, dict[str, Any] | None, tuple[str, ...]]:
     model = {k: v for k, v in raw.items() if k != "compile_config"}
+    custom = custom_of(payload.get("custom"))
     check_is_model(model)
-    check_model(model)
+    check_model(model, frozenset() if custom is None else custom.names)
     clean, warnings = clean_compile(compiled)
     try:
-        tree = model_tree(model, generation)
-        warnings += settle_kernels(tree, generation, backend)
-        built = build(tree)
+        built, more = _built(model, generation, backend, custom)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise bad_config(f"{type(error).__name__} {str(error)[:120]}") from error
-    return built, clean, warnings
+    return built, clean, warnings + more
 
 
-def _answer(
-    payload: Mapping[str, Any],
-    built: Built,
-    matches: Sequence[Match],
-    file: H5File,
-    **facts: Any,
-) -> dict[str, Any]:
-    specs, arrays = _take(matches, file, payload.get("weights_to"))
-    layers = {
-        name: replace(layer, weights=tuple(specs.get(name, ())))
-        for name, layer in built.graph.layers.items()
-    }
-    graph: LayerGraph = replace(built.graph, layers=layers)
-    return {
-        "graph": graph_to_plain(graph),
-        "sha256": _sha256(Path(payload["path"])),
-        "arrays": arrays,
-        **facts,
-    }
+def _built(
+    model: dict[str, Any], generation: int, backend: str, custom: Custom | None
+) -> tuple[Built, tuple[str, ...]]:
+    tree = model_tree(model if custom is None else mark_custom(model, custom), generation)
+    warnings = settle_kernels(tree, generation, backend)
+    return build(tree), warnings
 
 
-def _take(
-    matches: Sequence[Match], file: H5File, weights_to: str | None
-) -> tuple[dict[str, list[WeightSpec]], list[list[str]]]:
-    """Count zeros of every array and, where asked, write them out one by one."""
-    specs: dict[str, list[WeightSpec]] = {}
-    written: list[list[str]] = []
-    archive = zipfile.ZipFile(weights_to, "w", zipfile.ZIP_STORED) if weights_to else None
-    try:
-        for match in matches:
-            values = _values(match, file)
-            if archive is not None:
-                with archive.open(f"a{len(written)}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, values, allow_pickle=False)
-            written.append([match.layer, match.variable.name])
-            specs.setdefault(match.layer, []).append(_spec(match, values))
-    finally:
-        if archive is not None:
-            archive.close()
-    return specs, written
-
-
-def _values(match: Match, file: H5File) -> np.ndarray:
-    values = file.read(match.array.path)
-    if match.variable.dtype is not None:
-        values = values.astype(match.variable.dtype)
-    elif values.dtype.kind != "f" or values.dtype.itemsize == 8:
-        values = values.astype(np.float32)
-    variable = match.variable
-    return match.form.restore(variable.name, values, variable.shape, variable.gates)
-
-
-def _spec(match: Match, values: np.ndarray) -> WeightSpec:
-    dtype = "bfloat16" if match.array.dtype == "bfloat16" else str(values.dtype)
-    return WeightSpec(
-        name=match.variable.name,
-        shape=values.shape,
-        dtype=dtype,
-        trainable=match.trainable,
-        zeros=int(values.size - np.count_nonzero(values)),
-    )
-
-
-def _json(data: bytes, what: str) -> dict[str, Any]:
-    try:
-        value = json.loads(data, parse_constant=_constant, parse_float=_float)
-    except (ValueError, RecursionError) as error:
-        raise bad_config(f"{what} is not JSON, {str(error)[:100]}") from None
-    if not isinstance(value, dict):
-        raise bad_config(f"{what} is no JSON object")
-    return value
-
-
-def _constant(name: str) -> float:
-    if name == "NaN":
-        raise ValueError("NaN")
-    return math.copysign(_FLOAT_MAX, -1.0 if name.startswith("-") else 1.0)
-
-
-def _float(text: str) -> float:
-    value = float(text)
-    return math.copysign(_FLOAT_MAX, value) if math.isinf(value) else value
+def _writer(version: object) -> str | None:
+    return f"keras {version}" if isinstance(version, str) and version else None
 
 
 def _version(archive: keras_zip.KerasZip) -> str | None:
     if not archive.has(keras_zip.METADATA):
         return None
-    metadata = _json(archive.read(keras_zip.METADATA, 1 << 20), "metadata.json")
+    metadata = json_object(archive.read(keras_zip.METADATA, 1 << 20), "metadata.json")
     version = metadata.get("keras_version")
     return version if isinstance(version, str) else None
 
@@ -220,63 +248,16 @@ def _generation(version: object, default: int) -> int:
     return int(first) if first.isdigit() and first in ("1", "2", "3") else default
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        chunk: Callable[[], bytes] = lambda: file.read(_CHUNK_BYTES)  # noqa: E731
-        for data in iter(chunk, b""):
-            digest.update(data)
-    return digest.hexdigest()
-
-
-def _not_keras_zip(archive: keras_zip.KerasZip) -> UserError:
-    names = archive.names
-    if any(name.endswith("data.pkl") for name in names):
-        return UserError(
-            "model.not_keras",
-            f"The file is a PyTorch checkpoint, not a Keras model: {archive.path.name}.",
-            "Open a .keras or .h5 file.",
-        )
-    shown = ", ".join(names[:3]) or "nothing"
-    return UserError(
-        "model.not_keras",
-        f"The archive has no config.json, so it is no Keras model; it holds {shown}.",
-        "Open a .keras or .h5 file saved with model.save().",
-    )
-
-
-def _no_weights(archive: keras_zip.KerasZip) -> UserError:
+def _no_weights(archive: keras_zip.KerasZip) -> Exception:
     if archive.has(keras_zip.WEIGHTS_NPZ):
-        return UserError(
-            "model.unsafe_weights",
-            "The archive keeps its weights as pickled objects, which could run code: "
-            f"{keras_zip.WEIGHTS_NPZ}.",
-            "Load it where it comes from and save it again; Keras writes model.weights.h5.",
-        )
-    return UserError(
-        "model.no_weights",
-        f"The archive holds a config and no weights: {archive.path.name}.",
-        "Save the whole model with model.save('model.keras').",
-    )
+        return refusals.pickled_weights(keras_zip.WEIGHTS_NPZ)
+    return refusals.no_weights(archive.path.name)
 
 
-def _not_whole_model(file: H5File) -> UserError:
+def _has_weights(file: H5File) -> bool:
     top = set(file.group("/"))
-    weights_only = (
+    return (
         bool(file.names("", "layer_names"))
         or bool(top & {"layers", "_layer_checkpoint_dependencies"})
         or file.attribute("", "keras_version") is not None
-    )
-    if weights_only:
-        return UserError(
-            "model.weights_only",
-            "The file holds only weights, without the network they belong to: "
-            f"{', '.join(sorted(top)[:4])} ...",
-            "Build the model in Python, load these weights, and save it with model.save().",
-        )
-    return UserError(
-        "model.not_keras",
-        "The file is HDF5 and has no Keras model in it; it holds "
-        f"{', '.join(sorted(top)[:4]) or 'nothing'}.",
-        "Open a .keras or .h5 file saved with model.save().",
     )

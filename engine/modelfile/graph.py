@@ -124,11 +124,27 @@ class LayerGraph:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTensor:
+    """A constant tensor of a TensorFlow Lite file. ``zeros`` is None where they are not countable.
+
+    ``bytes`` is its size in the file, which for a ``sparse`` one is less than its shape says.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+    zeros: int | None
+    sparse: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
     """What reading a model file gives: no code has run, no Keras was needed.
 
     ``compile_config`` is the file's own compile section as data (None without one);
-    ``written_by`` such as ``"keras 3.15.0"``; ``sha256`` of the file's bytes.
+    ``written_by`` such as ``"keras 3.15.0"``; ``sha256`` of the file's bytes; ``tensors`` are those
+    of a TensorFlow Lite file.
     """
 
     path: str
@@ -138,3 +154,4 @@ class ModelFile:
     compile_config: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     sha256: str | None = None
+    tensors: tuple[StoredTensor, ...] = ()

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 
 from engine.errors import UserError
+from engine.modelfile.refusals import damaged
 
 MAX_OBJECTS = 200_000
 MAX_DEPTH = 64
@@ -41,16 +42,6 @@ class Array:
     path: str
     shape: tuple[int, ...]
     dtype: str
-
-
-def damaged(what: str, error: BaseException | None = None) -> UserError:
-    """The error for a file that HDF5 cannot read."""
-    detail = " ".join(str(error).split())[:160] if error is not None else ""
-    return UserError(
-        "model.damaged",
-        f"The file is damaged or incomplete: {what}{': ' + detail if detail else ''}.",
-        "Copy or download it again.",
-    )
 
 
 def _unsafe(what: str) -> UserError:

@@ -30,7 +30,7 @@ class Match:
     form: Form = AS_IT_IS
 
 
-_RANDOM_STATE = frozenset(
+RANDOM_STATE = frozenset(
     {"seed_generator", "generator", "random_generator", "_random_generator", "StateVar",
      "seed_generator_state", "rng_state"}
 )  # fmt: skip
@@ -41,7 +41,8 @@ _OUTSIDE = frozenset(
 _OLD_ROOT = "_layer_checkpoint_dependencies"
 
 
-def _mismatch(what: str) -> UserError:
+def mismatch(what: str) -> UserError:
+    """The error for arrays that do not belong to a config."""
     return UserError(
         "model.weights_mismatch",
         f"The weights in the file do not belong to its config: {what}.",
@@ -64,26 +65,41 @@ def match_places(slots: Sequence[Slot], file: H5File) -> list[Match]:
     found: list[Match] = []
     used: set[str] = set()
     for slot in slots:
-        if not slot.variables:
+        if not slot.variables and not slot.custom:
             continue
         group = slot.path or ""
         if old:
             group = group.replace("layers/", f"{_OLD_ROOT}/")
         _check_name(slot, group, file)
+        if slot.custom:
+            inside = [p for p in arrays if p.startswith(f"{group}/") and not _is_random(p)]
+            found.extend(as_it_is(slot, p.removeprefix(f"{group}/"), arrays[p]) for p in inside)
+            used.update(inside)
         for variable in slot.variables:
             array = _at_place(arrays, group, variable)
             if array is None:
-                raise _mismatch(f"layer {slot.layer!r} has no {variable.name!r}")
+                raise mismatch(f"layer {slot.layer!r} has no {variable.name!r}")
             if array.path in used:
-                raise _mismatch(f"{array.path!r} belongs to two layers")
+                raise mismatch(f"{array.path!r} belongs to two layers")
             used.add(array.path)
             used.update(f"{group}/{place}" for place in variable.copies)
-            found.append(_match(slot, variable, array))
+            found.append(matched(slot, variable, array))
     for path in arrays:
         parts = path.split("/")
-        if path not in used and parts[0] not in _OUTSIDE and not _RANDOM_STATE & set(parts):
-            raise _mismatch(f"no layer uses the array {path!r}")
+        if path not in used and parts[0] not in _OUTSIDE and not _is_random(path):
+            raise mismatch(f"no layer uses the array {path!r}")
     return found
+
+
+def _is_random(path: str) -> bool:
+    return bool(RANDOM_STATE & set(path.split("/")))
+
+
+def as_it_is(slot: Slot, name: str, array: Array) -> Match:
+    """An array of a custom layer, under the name that the file has for it."""
+    dtype = None if array.dtype[:1] in "fb" and array.dtype != "bool" else array.dtype
+    variable = Variable(name=name, shape=array.shape, place=name, dtype=dtype)
+    return Match(layer=slot.layer, variable=variable, array=array, trainable=slot.trainable)
 
 
 def _at_place(arrays: Mapping[str, Array], group: str, variable: Variable) -> Array | None:
@@ -101,12 +117,19 @@ def _check_name(slot: Slot, group: str, file: H5File) -> None:
         return
     name = file.attribute(path, "name")
     if isinstance(name, str) and name != slot.chain[-1]:
-        raise _mismatch(f"the weights of {slot.layer!r} are noted as those of {name!r}")
+        raise mismatch(f"the weights of {slot.layer!r} are noted as those of {name!r}")
 
 
-def _match(slot: Slot, variable: Variable, array: Array) -> Match:
+def matched(slot: Slot, variable: Variable, array: Array) -> Match:
+    """A weight with its array.
+
+    Raises
+    ------
+    UserError
+        Where the array has another shape than the weight.
+    """
     if not fits(array.shape, _in_file(slot, variable)):
-        raise _mismatch(
+        raise mismatch(
             f"{variable.name!r} of layer {slot.layer!r} should have the shape "
             f"{_text(_in_file(slot, variable))} and has {_text(array.shape)}"
         )
@@ -136,6 +159,7 @@ def match_names(slots: Sequence[Slot], file: H5File, root: str = "model_weights"
         Where an array is missing, has another shape, or belongs to no layer.
     """
     arrays = file.arrays(root)
+    base = f"{root}/" if root else ""
     tops: dict[str, list[Slot]] = {}
     for slot in slots:
         tops.setdefault(slot.top, []).append(slot)
@@ -143,32 +167,50 @@ def match_names(slots: Sequence[Slot], file: H5File, root: str = "model_weights"
     used: set[str] = set()
     for top, members in tops.items():
         expected = _expected(members)
-        names = _weight_names(file, f"{root}/{top}")
+        names = _weight_names(file, f"{base}{top}")
+        own, names = _custom_names(members, names)
+        for slot, its in own:
+            paths = [f"{base}{top}/{name}" for name in its]
+            found.extend(as_it_is(slot, str(n), arrays[p]) for n, p in enumerate(paths))
+            used.update(paths)
         if not expected and not names:
             continue
-        paths = [f"{root}/{top}/{name}" for name in names]
+        paths = [f"{base}{top}/{name}" for name in names]
         missing = next((path for path in paths if path not in arrays), None)
         if missing is not None:
-            raise _mismatch(f"the array {missing!r} is named and not there")
+            raise mismatch(f"the array {missing!r} is named and not there")
         if len(expected) != len(names):
-            raise _mismatch(
-                f"layer {top!r} should have {len(expected)} arrays and has {len(names)}"
-            )
+            raise mismatch(f"layer {top!r} should have {len(expected)} arrays and has {len(names)}")
         pairs = _pair(top, expected, names, [arrays[path] for path in paths])
-        found.extend(_match(slot, variable, array) for slot, variable, array in pairs)
+        found.extend(matched(slot, variable, array) for slot, variable, array in pairs)
         used.update(paths)
     for path in arrays:
-        if path not in used and not _RANDOM_STATE & set(_parts(path)):
-            raise _mismatch(f"no layer uses the array {path!r}")
+        if path not in used and not RANDOM_STATE & set(_parts(path)):
+            raise mismatch(f"no layer uses the array {path!r}")
     order = {id(v): n for n, v in enumerate(v for slot in slots for v in slot.variables)}
-    return sorted(found, key=lambda match: order[id(match.variable)])
+    return sorted(found, key=lambda match: order.get(id(match.variable), -1))
+
+
+def _custom_names(
+    members: Sequence[Slot], names: Sequence[str]
+) -> tuple[list[tuple[Slot, list[str]]], list[str]]:
+    """Names of the arrays of custom layers, by layer, and those that are left."""
+    own: list[tuple[Slot, list[str]]] = []
+    left = list(names)
+    for slot in members:
+        if slot.custom:
+            alone = len(members) == 1
+            its = [name for name in left if alone or slot.chain[-1] in _parts(name)]
+            own.append((slot, its))
+            left = [name for name in left if name not in its]
+    return own, left
 
 
 def _weight_names(file: H5File, group: str) -> list[str]:
     if not file.has(group):
         return []
     names = file.names(group, "weight_names")
-    return [name for name in names if not _RANDOM_STATE & set(_parts(name))]
+    return [name for name in names if not RANDOM_STATE & set(_parts(name))]
 
 
 def _parts(name: str) -> list[str]:
@@ -201,8 +243,8 @@ def _pair(
         if fitting:
             return [(s, v, a) for (s, v), a in zip(order, arrays, strict=True)]
     for (slot, variable), array in zip(expected, arrays, strict=True):
-        _match(slot, variable, array)
-    raise _mismatch(f"the arrays of {top!r} have other names than its layers: {names[0]!r} ...")
+        matched(slot, variable, array)
+    raise mismatch(f"the arrays of {top!r} have other names than its layers: {names[0]!r} ...")
 
 
 def _layerwise(expected: _Expected) -> _Expected:

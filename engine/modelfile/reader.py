@@ -13,29 +13,55 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine import childproc
+from engine import childproc, jsonio
 from engine.childproc import ChildDied
 from engine.errors import UserError
+from engine.modelfile import refusals, savedmodel
 from engine.modelfile.codec import graph_from_plain
-from engine.modelfile.graph import ModelFile, Weights
+from engine.modelfile.graph import ModelFile, StoredTensor, Weights
 
 READ_TIMEOUT_S = 60.0
 """Wall time for any file; large ones get more."""
 
+JSON: Final = "read_json"
+TFLITE: Final = "read_tflite"
 _CHILD = "engine.modelfile.child"
 _MEMORY_BYTES: Final = 2 << 30
 _HEAD_BYTES: Final = 512
 
 
-def read_model(path: Path) -> ModelFile:
+def read_model(path: Path, *, weights: Path | None = None, custom: Path | None = None) -> ModelFile:
     """Read a model's config and count its weights; no code runs, no Keras is needed.
+
+    Parameters
+    ----------
+    path
+        A ``.keras``, ``.h5`` or ``.json`` file or a SavedModel folder.
+    weights
+        The weights file of an architecture in JSON.
+    custom
+        A Python file that defines the model's custom layers; it is parsed, not run.
 
     Raises
     ------
     UserError
         Where the file is missing, damaged, unsafe, or no whole Keras model.
     """
-    return model_file(path, _call(path, None))
+    reader = reader_of(path)
+    if reader == TFLITE:
+        raise refusals.tflite_is_final(path.name)
+    return model_file(path, _call(reader, path, None, weights, custom))
+
+
+def view_model(path: Path, *, weights: Path | None = None, custom: Path | None = None) -> ModelFile:
+    """As :func:`read_model`, and TensorFlow Lite files too: good for looking at, and no more.
+
+    Raises
+    ------
+    UserError
+        As :func:`read_model`.
+    """
+    return model_file(path, _call(reader_of(path), path, None, weights, custom))
 
 
 def read_weights(path: Path) -> Weights:
@@ -49,17 +75,16 @@ def read_weights(path: Path) -> Weights:
     return open_model(path)[1]
 
 
-def open_model(path: Path) -> tuple[ModelFile, Weights]:
-    """Read a model and its arrays at once.
-
-    Raises
-    ------
-    UserError
-        As :func:`read_model`.
-    """
+def open_model(
+    path: Path, *, weights: Path | None = None, custom: Path | None = None
+) -> tuple[ModelFile, Weights]:
+    """Read a model and its arrays at once; parameters and errors as :func:`read_model`."""
+    reader = reader_of(path)
+    if reader == TFLITE:
+        raise refusals.tflite_is_final(path.name)
     with tempfile.TemporaryDirectory(prefix="secateur-") as folder:
         target = Path(folder) / "weights.npz"
-        answer = _call(path, target)
+        answer = _call(reader, path, target, weights, custom)
         return model_file(path, answer), load_arrays(target, answer)
 
 
@@ -82,19 +107,30 @@ def model_file(path: Path, answer: Mapping[str, Any]) -> ModelFile:
         compile_config=answer["compile_config"],
         warnings=tuple(answer["warnings"]),
         sha256=answer["sha256"],
+        tensors=tuple(jsonio.from_plain(t, StoredTensor) for t in answer.get("tensors", ())),
     )
 
 
-def _call(path: Path, weights_to: Path | None) -> dict[str, Any]:
-    target = f"{_CHILD}:{reader_of(path)}"
-    size = path.stat().st_size
+def _call(
+    reader: str, path: Path, weights_to: Path | None, weights: Path | None, custom: Path | None
+) -> dict[str, Any]:
+    for what, given in (("weights file", weights), ("file of custom layers", custom)):
+        if given is not None and not given.is_file():
+            raise UserError(
+                "model.not_found", f"There is no {what} at this path: {given}.", "Check the path."
+            )
+    if weights is not None and reader != JSON:
+        raise refusals.weights_not_wanted(path.name)
+    size = _size(path) + (0 if weights is None else weights.stat().st_size)
     payload = {
         "path": str(path.resolve()),
         "weights_to": None if weights_to is None else str(weights_to),
+        "weights": None if weights is None else str(weights.resolve()),
+        "custom": None if custom is None else str(custom.resolve()),
     }
     try:
         answer: dict[str, Any] = childproc.call(
-            target,
+            f"{_CHILD}:{reader}",
             payload,
             timeout_s=READ_TIMEOUT_S + size / 20e6,
             memory_bytes=_MEMORY_BYTES + 3 * size,
@@ -102,6 +138,15 @@ def _call(path: Path, weights_to: Path | None) -> dict[str, Any]:
     except ChildDied as died:
         raise _died(path, died) from died
     return answer
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of the files of a SavedModel folder."""
+    if not path.is_dir():
+        return path.stat().st_size
+    places = [path, path / "variables"]
+    files = [file for place in places if place.is_dir() for file in place.iterdir()]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _died(path: Path, died: ChildDied) -> UserError:
@@ -129,7 +174,7 @@ def reader_of(path: Path) -> str:
     """
     try:
         if path.is_dir():
-            raise _folder(path)
+            return _reader_of_folder(path)
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except FileNotFoundError:
@@ -142,30 +187,24 @@ def reader_of(path: Path) -> str:
         return "read_keras"
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return "read_h5"
+    if head[4:8] == b"TFL3":
+        return TFLITE
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return JSON
     raise _not_a_model(path, head)
 
 
-def _folder(path: Path) -> UserError:
+def _reader_of_folder(path: Path) -> str:
     inside = {entry.name for entry in path.iterdir()}
-    if "saved_model.pb" in inside and "keras_metadata.pb" in inside:
-        return UserError(
-            "model.savedmodel",
-            f"This is a SavedModel folder of Keras 2, which Secateur does not open: {path}.",
-            "Load it with tf_keras.models.load_model and save it as .keras or .h5.",
-        )
-    if "saved_model.pb" in inside:
-        return UserError(
-            "model.export",
-            f"This is an exported SavedModel, which holds no layers to prune: {path}.",
-            "Open the .keras or .h5 file that it was exported from.",
-        )
+    if savedmodel.GRAPH in inside:
+        return "read_savedmodel"
     if "config.json" in inside:
-        return UserError(
+        raise UserError(
             "model.unpacked",
             f"This is an unpacked .keras archive: {path}.",
             "Zip config.json, metadata.json and model.weights.h5 together as model.keras.",
         )
-    return UserError(
+    raise UserError(
         "model.folder", f"This is a folder, not a model file: {path}.", "Open a .keras or .h5 file."
     )
 
@@ -173,18 +212,6 @@ def _folder(path: Path) -> UserError:
 def _not_a_model(path: Path, head: bytes) -> UserError:
     if not head:
         return UserError("model.empty", f"The file is empty: {path}.", "Copy it again.")
-    if head[4:8] == b"TFL3":
-        return UserError(
-            "model.tflite",
-            f"This is a TensorFlow Lite model, an end product that cannot be pruned: {path}.",
-            "Open the .keras or .h5 file that it was made from.",
-        )
-    if head.lstrip().startswith(b"{"):
-        return UserError(
-            "model.json_only",
-            f"This is JSON, at most a network without its weights: {path}.",
-            "Save the whole model with model.save('model.keras').",
-        )
     if head.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return UserError(
             "model.pickle",

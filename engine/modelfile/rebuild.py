@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.errors import UserError
+from engine.modelfile import custom_layers
 from engine.modelfile.classes import OPERATIONS
 from engine.modelfile.graph import Layer, LayerGraph, Weights
 from engine.modelfile.layer_defaults import layer_defaults
@@ -92,7 +93,11 @@ def weights_of(model: keras.Model, graph: LayerGraph) -> Weights:
     for name, layer in graph.layers.items():
         if not layer.weights:
             continue
-        variables = model.get_layer(keras_name(name)).weights
+        live = model.get_layer(keras_name(name))
+        if custom_layers.is_custom(layer):
+            found[name] = custom_layers.values_of(layer, live)
+            continue
+        variables = live.weights
         if len(variables) != len(layer.weights):
             raise ValueError(f"layer {name!r} has {len(variables)} weights")
         found[name] = {}
@@ -117,6 +122,8 @@ def _layers(graph: LayerGraph) -> dict[str, Any]:
 
 def _layer(layer: Layer) -> Any:
     config = {**layer.config, "name": keras_name(layer.name)}
+    if custom_layers.is_custom(layer):
+        return custom_layers.make(layer, config)
     try:
         if is_operation(layer):
             return _operation(layer, config)
@@ -143,6 +150,8 @@ def _tupled(value: Any) -> Any:
 
 
 def _called(layer: Layer, live: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    if custom_layers.is_custom(layer):
+        return custom_layers.call(layer, live, args, kwargs)
     try:
         return live(*args, **kwargs)
     except _KERAS_ERRORS as error:
@@ -201,6 +210,10 @@ def _structure(structure: Any, ids: Sequence[int], tensors: Mapping[int, Any]) -
 
 def _assign(layer: Layer, live: Any, arrays: Mapping[str, np.ndarray]) -> None:
     variables = [] if is_operation(layer) else list(live.weights)
+    if custom_layers.is_custom(layer):
+        if layer.weights or variables:
+            custom_layers.assign(layer, live, arrays)
+        return
     if len(variables) != len(layer.weights):
         raise _wrong(layer, f"Keras has {len(variables)} weights, the file {len(layer.weights)}")
     if set(arrays) != {spec.name for spec in layer.weights}:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.modelfile.classes import words
+from engine.modelfile.custom import MODULE
 from engine.modelfile.graph import Layer, LayerGraph, Node, Shape, Tensor
 from engine.modelfile.shape_ops import OP_RULES
 from engine.modelfile.shape_rules import RULES, ShapeError
@@ -146,10 +147,18 @@ def reshape_graph(graph: LayerGraph) -> LayerGraph:
     """
     tensors: list[Tensor] = list(graph.tensors)
     for node in graph.nodes:
+        if _same_inputs(graph, node, tensors):
+            continue
         found = _outputs(graph.layers[node.layer], node, tensors)
         for place, value in zip(node.outputs, found, strict=False):
             tensors[place] = value
     return replace(graph, tensors=tuple(tensors))
+
+
+def _same_inputs(graph: LayerGraph, node: Node, tensors: Sequence[Tensor]) -> bool:
+    """Whether this is a custom layer whose inputs are as before: then its outputs are, too."""
+    custom = graph.layers[node.layer].module.startswith(MODULE)
+    return custom and all(tensors[i] == graph.tensors[i] for i in node.inputs)
 
 
 def _outputs(layer: Layer, node: Node, tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -14,9 +14,18 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.modelfile import classes, of_applications, tf_ops
-from engine.modelfile.objects import bad_config, layer_config, plain, plain_shape, to_snake
+from engine.modelfile.custom import MARK
+from engine.modelfile.custom_entries import custom_entry, declare, declare_in_order
+from engine.modelfile.nested_calls import count_from_zero
+from engine.modelfile.objects import (
+    bad_config,
+    layer_config,
+    plain,
+    plain_shape,
+    to_snake,
+)
 from engine.modelfile.stored import Form
-from engine.modelfile.tree import Call, Entry, Model, map_refs, ref, refs_in
+from engine.modelfile.tree import Call, Entry, Model, map_refs, ref
 
 _MAX_NESTING = 40
 HARD_SIGMOID_FACTOR = 1.2
@@ -105,6 +114,8 @@ def _entry(raw: Mapping[str, Any], generation: int, depth: int) -> Entry:
         return Entry(name=str(name), class_name=class_name, slot=slot, model=model)
     if not isinstance(config, Mapping):
         raise bad_config(f"a {class_name} layer without a config")
+    if class_name == MARK:
+        return custom_entry(raw, config)
     if class_name in tf_ops.CLASSES:
         return Entry(
             name=str(raw.get("name") or config.get("name")),
@@ -155,11 +166,16 @@ def _sequential(
     if not raws:
         raise bad_config(f"the Sequential model {name!r} has no layers")
     entries: list[Entry] = []
+    position = 0
     for raw in raws:
         entry = _entry(raw, generation, depth)
         if entry.class_name == "InputLayer":
             entry.slot = None
+        else:
+            entry.position = position
+            position += 1
         entries.extend(_with_activation(entry, generation))
+    declare_in_order(entries, raws)
     if entries[0].class_name != "InputLayer":
         entries.insert(0, _made_input(entries, raws[0], build_shape, name))
     for before, entry in itertools.pairwise(entries):
@@ -282,8 +298,9 @@ def _functional(inner: Mapping[str, Any], generation: int, depth: int) -> Model:
     name = str(inner.get("name") or "model")
     entries: list[Entry] = []
     renamed: dict[str, str] = {}
-    for raw in _layer_list(inner):
+    for position, raw in enumerate(_layer_list(inner)):
         entry = _entry(raw, generation, depth)
+        entry.position = position
         entry.calls = _calls(raw, entry, generation)
         if entry.class_name == "CustomScaleLayer":
             entries.extend(of_applications.scaled_add(entry, generation))
@@ -303,7 +320,8 @@ def _functional(inner: Mapping[str, Any], generation: int, depth: int) -> Model:
         inputs=_single(_structure(inner.get("input_layers"), "input_layers")),
         outputs=_single(_structure(inner.get("output_layers"), "output_layers")),
     )
-    _fix_calls_of_models(model, generation)
+    count_from_zero(model, generation)
+    declare(entries, _layer_list(inner))
     _rename(model, renamed)
     return tf_ops.translate(model)
 
@@ -436,55 +454,3 @@ def _old_argument(value: Any) -> Any:
     if isinstance(value, Mapping) and "class_name" not in value:
         return {str(key): _old_argument(item) for key, item in value.items()}
     return plain(value)
-
-
-def _fix_calls_of_models(model: Model, generation: int) -> None:
-    """Count the calls of nested models from 0.
-
-    Keras 2 counts them from 1 (0 is the nested model itself); Keras 3 counts Functional models
-    from 0 in calls and from 1 in the outputs.
-    """
-    nested = {entry.name: entry for entry in model.entries if entry.model is not None}
-    if not nested:
-        return
-    in_calls: dict[str, set[int]] = {name: set() for name in nested}
-    in_outputs: dict[str, set[int]] = {name: set() for name in nested}
-    for entry in model.entries:
-        for call in entry.calls:
-            for layer, number, _ in refs_in([call.args, call.kwargs]):
-                if layer in nested:
-                    in_calls[layer].add(number)
-    for layer, number, _ in refs_in(model.outputs):
-        if layer in nested:
-            in_outputs[layer].add(number)
-    shift_calls, shift_outputs = {}, {}
-    for name, entry in nested.items():
-        count = len(entry.calls)
-        if generation < 3:
-            both = in_calls[name] | in_outputs[name]
-            shift_calls[name] = shift_outputs[name] = _shift(both, count, 1)
-        else:
-            is_functional = entry.class_name != "Sequential"
-            shift_calls[name] = _shift(in_calls[name], count, 0)
-            shift_outputs[name] = _shift(in_outputs[name], count, 1 if is_functional else 0)
-    for entry in model.entries:
-        for call in entry.calls:
-            change = _shifted(shift_calls)
-            call.args, call.kwargs = map_refs(call.args, change), map_refs(call.kwargs, change)
-    model.outputs = map_refs(model.outputs, _shifted(shift_outputs))
-
-
-def _shift(numbers: set[int], count: int, usual: int) -> int:
-    """From which number the calls are counted: the usual one, unless the numbers forbid it."""
-    if not numbers:
-        return 0
-    if min(numbers) >= usual and max(numbers) - usual < count:
-        return usual
-    return min(numbers) if max(numbers) - min(numbers) < count else 0
-
-
-def _shifted(shifts: Mapping[str, int]) -> Any:
-    def change(layer: str, call: int, output: int) -> dict[str, Any]:
-        return ref(layer, call - shifts.get(layer, 0), output)
-
-    return change

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.modelfile.graph import Shape
 from engine.modelfile.stored import AS_IT_IS, Form
 
 
@@ -27,7 +28,9 @@ class Entry:
     """A layer, an operation or a nested model.
 
     ``slot`` is the name of its class as the file counts it in its weights (``"conv2d"``), None
-    for what has no place there. ``form`` says how its arrays are stored.
+    for what has no place there; ``position`` its place among the layers of its model, as the file
+    lists them. ``form`` says how its arrays are stored. ``declared`` has the shapes that the file
+    notes for the outputs of a layer of the user's own, by call and output.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Entry:
     config: dict[str, Any] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     slot: str | None = None
+    position: int | None = None
+    declared: dict[tuple[int, int], Shape | None] = field(default_factory=dict)
     model: Model | None = None
     form: Form = AS_IT_IS
 

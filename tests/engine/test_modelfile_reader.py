@@ -259,7 +259,7 @@ def _bad_files(folder: Path, net: keras.Model) -> dict[str, tuple[Path, str]]:
         name: (folder / name, code)
         for name, code in {
             "missing.keras": "model.not_found", "a_folder": "model.folder",
-            "saved": "model.savedmodel", "export": "model.export", "open": "model.unpacked",
+            "saved": "model.damaged", "export": "model.export", "open": "model.unpacked",
             "text.h5": "model.not_keras", "empty.keras": "model.empty",
             "model.json": "model.json_only", "lite.tflite": "model.tflite",
             "pickle.h5": "model.pickle", "cut.keras": "model.damaged", "cut.h5": "model.damaged",
