@@ -24,13 +24,24 @@ if TYPE_CHECKING:
 TASK_TIMEOUT_S = 3600.0
 
 
-def inspect(model: str | Path, *, input_shape: Sequence[int] | None = None) -> dict[str, Any]:
+def inspect(
+    model: str | Path,
+    *,
+    input_shape: Sequence[int] | None = None,
+    weights: str | Path | None = None,
+    custom: str | Path | None = None,
+) -> dict[str, Any]:
     """Layers, channel groups, params, MACs and zeros of a model file, without running anything.
 
     Parameters
     ----------
     input_shape
         Without the batch axis; for a model that leaves sizes open.
+    weights
+        The weights file of a model that is an architecture in JSON.
+    custom
+        A Python file with the model's custom layers; it is read here, not run. The other commands
+        run it, where :func:`engine.modelfile.consent.allow` was called for it.
 
     Raises
     ------
@@ -40,7 +51,10 @@ def inspect(model: str | Path, *, input_shape: Sequence[int] | None = None) -> d
     from engine.inspection import inspect_model
 
     return inspect_model(
-        Path(model), input_shape=None if input_shape is None else tuple(input_shape)
+        Path(model),
+        input_shape=None if input_shape is None else tuple(input_shape),
+        weights=_path(weights),
+        custom=_path(custom),
     )
 
 
@@ -48,24 +62,52 @@ def slim(
     model: str | Path,
     out: str | Path,
     *,
-    keep: float,
+    keep: float | None = None,
+    plan: str | Path | None = None,
     criterion: str = "auto",
+    across: bool = False,
+    exclude: Sequence[str] = (),
+    through_norms: bool = False,
     round_to: int = 1,
     seed: int = 0,
+    save_plan: str | Path | None = None,
     force: bool = False,
+    weights: str | Path | None = None,
+    custom: str | Path | None = None,
 ) -> dict[str, Any]:
     """Cut every removable group to ``keep`` of its channels, without data or training.
+
+    Parameters
+    ----------
+    plan
+        A JSON file that ``save_plan`` wrote, to apply instead of choosing by ``keep``.
+    across
+        One threshold over all groups instead of the same share of each.
+    exclude
+        Layers to leave alone, by name or pattern, or groups by id.
+    through_norms
+        Cut through layer, group and unit norms too, which changes their statistics.
 
     Raises
     ------
     UserError
         Where the file cannot be opened, ``keep`` is no share, or ``out`` exists.
     """
-    check_free(Path(out), force=force)
+    if (keep is None) == (plan is None):
+        raise UserError(
+            "keep.or_plan",
+            f"Either a share to keep or a plan is needed: {keep} and {plan}.",
+            "Give one of them.",
+        )
+    for path in (out, save_plan):
+        if path is not None:
+            check_free(Path(path), force=force)
     return _task(
         "engine.tasks:slim",
-        model=str(model), out=str(out), keep=keep, criterion=criterion, round_to=round_to,
-        seed=seed,
+        model=str(model), out=str(out), keep=keep, plan=None if plan is None else str(plan),
+        criterion=criterion, across=across, exclude=list(exclude), through_norms=through_norms,
+        round_to=round_to, seed=seed, save_plan=None if save_plan is None else str(save_plan),
+        weights=_text(weights), custom=_text(custom),
     )  # fmt: skip
 
 
@@ -78,6 +120,8 @@ def evaluate(
     metric: str | None = None,
     preprocess: str = "auto",
     seen: str = "unknown",
+    weights: str | Path | None = None,
+    custom: str | Path | None = None,
 ) -> dict[str, Any]:
     """The metric of a model on a split (``search``, ``report``, or ``all``: both together).
 
@@ -89,7 +133,7 @@ def evaluate(
     return _task(
         "engine.tasks:evaluate",
         model=str(model), data=str(data), split=split, test=test, metric=metric,
-        preprocess=preprocess, seen=seen,
+        preprocess=preprocess, seen=seen, weights=_text(weights), custom=_text(custom),
     )  # fmt: skip
 
 
@@ -136,6 +180,7 @@ def preflight(job: Job) -> None:
     UserError
         Where the model cannot be read, the data are not there, or a number makes no sense.
     """
+    from engine.modelfile.consent import require_allowed
     from engine.modelfile.reader import read_model
 
     if job.goal.tolerance < 0.0:
@@ -151,7 +196,14 @@ def preflight(job: Job) -> None:
                 f"There are no data at this path: {source}.",
                 "Give 'digits', an .npz file or a folder with a subfolder per class.",
             )
-    read_model(Path(job.model))
+    if job.custom is not None:
+        require_allowed(Path(job.custom))
+    file = read_model(Path(job.model), weights=_path(job.weights), custom=_path(job.custom))
+    graph = file.graph
+    if job.exclude:
+        from engine.channels.trace import trace
+
+        trace(graph, through_norms=job.through_norms, exclude=job.exclude)
 
 
 def resume(
@@ -217,6 +269,8 @@ def export(
     sparse: bool = False,
     data: str | Path | None = None,
     force: bool = False,
+    weights: str | Path | None = None,
+    custom: str | Path | None = None,
 ) -> dict[str, Any]:
     """Save a model, or the model that a run ended with, in a format that was checked.
 
@@ -231,7 +285,7 @@ def export(
     return _task(
         "engine.tasks:export",
         source=str(source), to=to, out=str(out), quantize=quantize, sparse=sparse,
-        data=None if data is None else str(data), force=force,
+        data=_text(data), force=force, weights=_text(weights), custom=_text(custom),
     )  # fmt: skip
 
 
@@ -255,6 +309,14 @@ def check_free(out: Path, *, force: bool) -> None:
             f"The folder to write into does not exist: {out.absolute().parent}.",
             "Make it first, or choose another.",
         )
+
+
+def _text(path: str | Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
 def _task(target: str, **arguments: Any) -> dict[str, Any]:

@@ -17,9 +17,13 @@ from typing import Any, NoReturn, get_args
 
 from engine import __version__, jsonio
 from engine.errors import EXIT_DONE, EXIT_FAILED, SecateurError, UserError
+from engine.export.result import INPUT_TYPES
 from engine.job import Minimise, Quantize, Seen, Strategy
 
-COMMANDS = ("inspect", "slim", "evaluate", "prune", "export", "resume", "runs", "demo", "template")
+COMMANDS = (
+    "inspect", "preflight", "slim", "evaluate", "prune", "export", "resume", "report", "runs",
+    "demo", "template",
+)  # fmt: skip
 FUNCTIONS = {"runs": "list_runs"}
 
 
@@ -131,12 +135,17 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"secateur {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     _add_inspect(commands)
+    _add_preflight(commands)
     _add_slim(commands)
     _add_evaluate(commands)
     _add_prune(commands)
     _add_export(commands)
     resume = _command(commands, "resume", "go on with a run that was stopped or that died")
     resume.add_argument("run", metavar="RUN", help="the run folder")
+    report = _command(commands, "report", "write a run's report as one HTML file")
+    report.add_argument("run", metavar="RUN", help="the run folder")
+    report.add_argument("-o", "--out", help="the file (default: report.html in the run folder)")
+    report.add_argument("--force", action="store_true", help="replace the output")
     listing = _command(commands, "runs", "list the runs below a folder")
     listing.add_argument("--base", help="the folder (default: ./secateur-runs)")
     listing.add_argument("--csv", action="store_true", help="as comma-separated values")
@@ -157,22 +166,54 @@ def _command(commands: Any, name: str, help_: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_model(parser: argparse.ArgumentParser, name: str = "model") -> None:
+    parser.add_argument(name, metavar="MODEL" if name == "model" else "MODEL_OR_RUN")
+    parser.add_argument("--weights", metavar="FILE",
+                        help="the weights file of a model that is an architecture in JSON")  # fmt: skip
+    parser.add_argument("--custom", metavar="FILE.py",
+                        help="a Python file with the model's custom layers; its code is run, but "
+                        "for inspect")  # fmt: skip
+
+
 def _add_inspect(commands: Any) -> None:
     parser = _command(commands, "inspect", "read a model's layers and groups without running it")
+    _add_model(parser)
+    parser.add_argument("--input-shape", type=sizes, help="for open sizes, such as 224,224,3")
+
+
+def _add_preflight(commands: Any) -> None:
+    parser = _command(commands, "preflight", "measure what pruning can gain, before any search")
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("--input-shape", type=sizes, help="for open sizes, such as 224,224,3")
 
 
 def _add_slim(commands: Any) -> None:
     parser = _command(commands, "slim", "cut every removable group once, without data")
-    parser.add_argument("model", metavar="MODEL")
-    parser.add_argument("--keep", type=share, required=True, help="share of channels to keep, 0..1")
+    _add_model(parser)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--keep", type=share, help="share of channels to keep, 0..1")
+    what.add_argument("--plan", help="a plan that --save-plan wrote, to apply as it is")
     parser.add_argument("-o", "--out", required=True, help="the .keras file to write")
     parser.add_argument("--round", type=positive, default=1, dest="round_to", metavar="N",
                         help="round widths to multiples of N")  # fmt: skip
-    parser.add_argument("--criterion", default="auto", help="what ranks the channels")
+    parser.add_argument("--global", action="store_true", dest="across",
+                        help="one threshold over all groups, not one share of each")  # fmt: skip
+    parser.add_argument("--save-plan", metavar="FILE", help="write what is kept as JSON")
+    _add_choice(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--force", action="store_true", help="replace the output")
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--criterion", default="auto",
+                        help="what ranks the channels: auto, gamma, norm, norm-l1, gamma-norm,"
+                        " taylor (prune only), random, or FILE.py:function")  # fmt: skip
+    parser.add_argument("--exclude", action="append", default=[], metavar="NAME",
+                        help="leave a layer's channels alone: name, pattern or group; may be"
+                        " repeated")  # fmt: skip
+    parser.add_argument("--through-norms", action="store_true",
+                        help="cut through layer, group and unit norms, which changes their"
+                        " statistics")  # fmt: skip
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -186,21 +227,21 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _add_evaluate(commands: Any) -> None:
     parser = _command(commands, "evaluate", "measure a model on a split")
-    parser.add_argument("model", metavar="MODEL")
+    _add_model(parser)
     _add_data(parser)
     parser.add_argument("--split", choices=("search", "report", "all"), default="all")
 
 
 def _add_prune(commands: Any) -> None:
     parser = _command(commands, "prune", "search the smallest model that keeps the metric")
-    parser.add_argument("model", metavar="MODEL")
+    _add_model(parser)
     _add_data(parser)
     parser.add_argument("--target", type=float, help="value to keep (default: the baseline's)")
     parser.add_argument("--tolerance", type=float, default=0.01,
                         help="how far below the target it may end, 0.01 is one point")  # fmt: skip
     parser.add_argument("--minimise", choices=get_args(Minimise), default="size")
     parser.add_argument("--strategy", choices=get_args(Strategy), default="heuristic")
-    parser.add_argument("--criterion", default="auto")
+    _add_choice(parser)
     parser.add_argument("--quantize", choices=get_args(Quantize), default="none")
     parser.add_argument("--epochs", type=positive, help="of each fine-tune")
     parser.add_argument("--max-trials", type=positive, help="most fine-tunes")
@@ -208,19 +249,25 @@ def _add_prune(commands: Any) -> None:
     parser.add_argument("--l1-epochs", type=int, default=0,
                         help="epochs of an L1 phase on BN gamma before the first cut")  # fmt: skip
     parser.add_argument("--batch-size", type=positive)
-    parser.add_argument("--round", type=positive, default=1, dest="round_to", metavar="N")
+    parser.add_argument("--round", type=positive, dest="round_to", metavar="N",
+                        help="round widths to multiples of N (default: 8 for latency)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", metavar="RUN", help="the run folder to make")
 
 
 def _add_export(commands: Any) -> None:
     parser = _command(commands, "export", "save a model or a run's model in a checked file")
-    parser.add_argument("source", metavar="MODEL_OR_RUN")
+    _add_model(parser, "source")
     parser.add_argument("--to", required=True, choices=("tflite", "savedmodel", "keras", "h5"))
     parser.add_argument("-o", "--out", required=True)
     parser.add_argument("--quantize", choices=get_args(Quantize), default="none")
     parser.add_argument("--sparse", action="store_true", help="encode zeros in the TFLite file")
+    parser.add_argument("--io", choices=INPUT_TYPES, default="float",
+                        help="type of input and output of an int8 file (default: float)")  # fmt: skip
+    parser.add_argument("--cluster", type=positive, metavar="N",
+                        help="let each kernel hold at most N different values, such as 32")  # fmt: skip
     parser.add_argument("--data", help="labelled data for calibration and checks")
+    parser.add_argument("--input-shape", type=sizes, help="for open sizes, such as 224,224,3")
     parser.add_argument("--force", action="store_true", help="replace the output")
 
 

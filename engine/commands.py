@@ -33,7 +33,10 @@ EXIT_OF_STATUS = {"met": EXIT_DONE, "not_met": EXIT_NOT_MET, "stopped": EXIT_STO
 
 def inspect(options: argparse.Namespace) -> int:
     """``secateur inspect``."""
-    answer = api.inspect(options.model, input_shape=options.input_shape)
+    answer = api.inspect(
+        options.model, input_shape=options.input_shape, weights=options.weights,
+        custom=options.custom,
+    )  # fmt: skip
     if options.json:
         write_json(answer)
         return EXIT_DONE
@@ -60,8 +63,11 @@ def inspect(options: argparse.Namespace) -> int:
 def slim(options: argparse.Namespace) -> int:
     """``secateur slim``."""
     answer = api.slim(
-        options.model, options.out, keep=options.keep, criterion=options.criterion,
-        round_to=options.round_to, seed=options.seed, force=options.force,
+        options.model, options.out, keep=options.keep, plan=options.plan,
+        criterion=_criterion(options.criterion), across=options.across, exclude=options.exclude,
+        through_norms=options.through_norms, round_to=options.round_to, seed=options.seed,
+        save_plan=options.save_plan, force=options.force,
+        weights=options.weights, custom=_allowed(options.custom),
     )  # fmt: skip
     if options.json:
         write_json(answer)
@@ -82,6 +88,7 @@ def evaluate(options: argparse.Namespace) -> int:
         options.model, _given(options.data), split=options.split,
         test=None if options.test is None else _given(options.test),
         metric=options.metric, preprocess=options.preprocess, seen=options.seen,
+        weights=options.weights, custom=_allowed(options.custom),
     )  # fmt: skip
     if options.json:
         write_json(answer)
@@ -102,6 +109,8 @@ def prune(options: argparse.Namespace) -> int:
     """``secateur prune``."""
     job = Job(
         model=str(Path(options.model).resolve()),
+        weights=None if options.weights is None else str(Path(options.weights).resolve()),
+        custom=_allowed(options.custom),
         data=DataSpec(
             source=_given(options.data), test=None if options.test is None else
             _given(options.test), preprocess=options.preprocess, seen=options.seen,
@@ -109,9 +118,10 @@ def prune(options: argparse.Namespace) -> int:
         goal=Goal(metric=options.metric, target=options.target, tolerance=options.tolerance,
                   minimise=options.minimise),
         budget=Budget(epochs=options.epochs, max_trials=options.max_trials, time_s=options.time),
-        strategy=options.strategy, criterion=options.criterion, quantize=options.quantize,
-        round_to=options.round_to, l1_epochs=options.l1_epochs, batch_size=options.batch_size,
-        seed=options.seed,
+        strategy=options.strategy, criterion=_criterion(options.criterion),
+        quantize=options.quantize, round_to=options.round_to,
+        through_norms=options.through_norms, exclude=tuple(options.exclude),
+        l1_epochs=options.l1_epochs, batch_size=options.batch_size, seed=options.seed,
     )  # fmt: skip
     return _search(options, job, options.out)
 
@@ -147,6 +157,7 @@ def export(options: argparse.Namespace) -> int:
     answer = api.export(
         options.source, options.to, options.out, quantize=options.quantize,
         sparse=options.sparse, data=data, force=options.force,
+        weights=options.weights, custom=_allowed(options.custom),
     )  # fmt: skip
     if options.json:
         write_json(answer)
@@ -285,6 +296,23 @@ def _given(source: str) -> str:
         from engine.data.trust import trust
 
         trust(path)
+    return str(path)
+
+
+def _criterion(text: str) -> str:
+    """A criterion that was typed; a person's own file that was typed may run from now on."""
+    file, colon, function = text.rpartition(":")
+    return f"{_given(file)}:{function}" if colon and file.endswith(".py") else text
+
+
+def _allowed(custom: str | None) -> str | None:
+    """A file of custom layers that was typed: its whole path; it may run from now on."""
+    if custom is None:
+        return None
+    from engine.modelfile.consent import allow
+
+    path = Path(custom).resolve()
+    allow(path)
     return str(path)
 
 

@@ -15,6 +15,9 @@ Strategy = Literal[
 ]
 Seen = Literal["yes", "no", "unknown"]
 
+LATENCY_MULTIPLE = 8
+"""Widths that the vector units of a processor like."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
@@ -60,19 +63,37 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One search: a model, data, a goal, a budget."""
+    """One search: a model, data, a goal, a budget.
+
+    ``weights`` is the weights file of a model that is an architecture in JSON, ``custom`` a Python
+    file with the model's custom layers.
+    ``round_to`` rounds widths (see :attr:`width_multiple`), ``exclude`` names layers to leave
+    alone (or patterns, or groups),
+    ``through_norms`` lets cuts change the statistics of layer, group and unit norms.
+    """
 
     model: str
     data: DataSpec
+    weights: str | None = None
+    custom: str | None = None
     goal: Goal = field(default_factory=Goal)
     budget: Budget = field(default_factory=Budget)
     strategy: Strategy = "heuristic"
     criterion: str = "auto"
     quantize: Quantize = "none"
-    round_to: int = 1
+    round_to: int | None = None
+    through_norms: bool = False
+    exclude: tuple[str, ...] = ()
     l1_epochs: int = 0
     batch_size: int | None = None
     seed: int = 0
     export: tuple[str, ...] = ("tflite",)
     controls: bool = True
     schema: int = 1
+
+    @property
+    def width_multiple(self) -> int:
+        """What widths are multiples of: as asked for, else 8 where latency is minimised."""
+        if self.round_to is not None:
+            return self.round_to
+        return LATENCY_MULTIPLE if self.goal.minimise == "latency" else 1

@@ -5,6 +5,7 @@ Owns the answers of ``slim``, ``evaluate`` and ``export``; see :mod:`engine.api`
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ import numpy as np
 
 from engine import jsonio
 from engine.channels.cost import cost
-from engine.channels.oracle import reference
-from engine.channels.plan import plan_uniform
+from engine.channels.groups import Channels
+from engine.channels.oracle import REL_DIFF_LIMIT, linear_outputs, reference, rel_diff
+from engine.channels.plan import Plan, plan_global, plan_uniform
 from engine.channels.surgery import cut
 from engine.channels.trace import trace
 from engine.criteria import score
+from engine.data.hashing import file_sha256
 from engine.errors import EngineFailure, UserError
 from engine.export.exporter import export_model
 from engine.export.place import beside, move_in
@@ -31,21 +34,17 @@ from engine.search.context import open_data, open_files
 from engine.search.samples import write_export_samples
 from engine.training.evaluate import predict_outputs
 
-REL_DIFF_LIMIT = 1e-4
-"""Largest difference between a cut model and its reference, over the output's deviation."""
-
 CHECK_SAMPLES = 8
 
 
 def slim(payload: dict[str, Any]) -> dict[str, Any]:
     """Cut every removable group once; see :func:`engine.api.slim`."""
-    keep = float(payload["keep"])
-    if not 0.0 < keep <= 1.0:
-        raise UserError("keep.range", f"The share to keep is above 0 and at most 1: {keep}.")
-    file, weights = open_model(Path(payload["model"]))
-    channels = trace(file.graph)
-    scores = score(payload["criterion"], file.graph, weights, channels, seed=int(payload["seed"]))
-    plan = plan_uniform(channels, scores, keep, int(payload["round_to"]))
+    source = Path(payload["model"])
+    sha256 = file_sha256(source) if source.is_file() else None
+    file, weights = open_model(source)
+    own = weights_sha256(weights)
+    channels = trace(file.graph, through_norms=payload["through_norms"], exclude=payload["exclude"])
+    plan = choose(payload, file.graph, weights, channels)
     made = cut(file.graph, weights, channels, plan)
     expected = reference(file.graph, weights, channels, plan)
     diff, rel = compare(expected, (made.graph, made.weights), seed=int(payload["seed"]))
@@ -53,30 +52,91 @@ def slim(payload: dict[str, Any]) -> dict[str, Any]:
         raise EngineFailure(
             "slim.promise",
             f"The cut model differs from its reference by {rel:.1e} of the output's deviation,"
-            f" more than {REL_DIFF_LIMIT:.0e}: {payload['model']}.",
+            f" more than {REL_DIFF_LIMIT:.0e}: {source}.",
             "Nothing was written. Please report this model.",
+        )
+    if weights_sha256(weights) != own or (sha256 is not None and file_sha256(source) != sha256):
+        raise EngineFailure(
+            "slim.touched",
+            f"The model that was given changed while it was cut: {source}.",
+            "Nothing was written. Close what else writes to it.",
         )
     out = Path(payload["out"])
     with beside(out) as folder:
         partial = folder / "model.keras"
         build(made.graph, made.weights).save(partial, include_optimizer=False)
         move_in(partial, out, force=True)
+    if payload["save_plan"]:
+        jsonio.write_json(Path(payload["save_plan"]), plan)
     before, after = cost(file.graph), cost(made.graph)
     return {
         "schema": 1,
         "path": str(out),
-        "params_before": file.graph.params,
-        "params_after": made.graph.params,
+        "params_before": before.params,
+        "params_after": after.params,
         "macs_before": before.macs,
         "macs_after": after.macs,
         "max_abs_diff": diff,
         "rel_diff": rel,
-        "groups_cut": sum(
-            len(plan.keep.get(g.id, ())) < g.channels for g in channels.groups if g.id in plan.keep
-        ),
+        "groups_cut": len(plan.keep),
         "pinned": sum(not g.prunable for g in channels.groups),
         "border_effects": list(made.border_effects),
+        "model_sha256": sha256,
     }
+
+
+def choose(
+    payload: dict[str, Any], graph: LayerGraph, weights: Weights, channels: Channels
+) -> Plan:
+    """The plan that was given as a file, or one by criterion and rule.
+
+    Raises
+    ------
+    UserError
+        Where the share is none, the file holds no plan, or the criterion can judge nothing.
+    """
+    if payload["plan"] is not None:
+        return read_plan(Path(payload["plan"]))
+    keep, round_to = float(payload["keep"]), int(payload["round_to"])
+    if not 0.0 < keep <= 1.0:
+        raise UserError("keep.range", f"The share to keep is above 0 and at most 1: {keep}.")
+    scores = score(payload["criterion"], graph, weights, channels, seed=int(payload["seed"]))
+    if payload["across"]:
+        return plan_global(channels, scores, keep, round_to=round_to)
+    return plan_uniform(channels, scores, keep, round_to)
+
+
+def read_plan(path: Path) -> Plan:
+    """A plan from its JSON file; whether it fits the model is checked when it is applied.
+
+    Raises
+    ------
+    UserError
+        Where there is no such file, or it holds no plan.
+    """
+    try:
+        return jsonio.from_plain(jsonio.loads(path.read_bytes()), Plan)
+    except FileNotFoundError:
+        raise UserError(
+            "plan.not_found", f"There is no plan at this path: {path}.", "Check the path."
+        ) from None
+    except ValueError as error:
+        why = str(error).splitlines()[0]
+        raise UserError(
+            "plan.unreadable",
+            f"This file holds no plan ({why}): {path}.",
+            "Give a file that 'secateur slim --save-plan' wrote.",
+        ) from error
+
+
+def weights_sha256(weights: Weights) -> str:
+    """One hash of all arrays with their names."""
+    found = hashlib.sha256()
+    for layer, arrays in sorted(weights.items()):
+        for name, array in sorted(arrays.items()):
+            found.update(f"{layer}/{name}:{array.dtype}{array.shape}".encode())
+            found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
 
 
 def compare(
@@ -91,7 +151,7 @@ def compare(
         outputs.
     """
     rng = np.random.default_rng(seed)
-    models = [without_last_activation(build(*pair)) for pair in (one, other)]
+    models = [build(linear_outputs(graph), weights) for graph, weights in (one, other)]
     inputs = [
         rng.uniform(0.0, 1.0, (CHECK_SAMPLES, *(s or 32 for s in tensor.shape[1:]))).astype(
             "float32"
@@ -99,30 +159,8 @@ def compare(
         for tensor in models[0].inputs
     ]
     found = [keras.tree.flatten(model(inputs, training=False)) for model in models]
-    diff = rel = 0.0
-    for a, b in zip(*found, strict=True):
-        first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
-        apart = float(np.max(np.abs(first - second)))
-        diff = max(diff, apart)
-        rel = max(rel, apart / max(float(np.std(first)), 1e-12))
-    return diff, rel
-
-
-def without_last_activation(model: keras.Model) -> keras.Model:
-    """The model with linear output layers, so that a saturated softmax hides nothing.
-
-    An activation layer at the end is left out; an activation inside the last layer is switched
-    off. The model given is changed: build one for this purpose.
-    """
-    tensors = []
-    for tensor in model.outputs:
-        layer, index, _ = tensor._keras_history
-        if isinstance(layer, keras.layers.Softmax | keras.layers.Activation):
-            tensor = layer._inbound_nodes[index].input_tensors[0]
-        elif hasattr(layer, "activation"):
-            layer.activation = keras.activations.linear
-        tensors.append(tensor)
-    return keras.Model(model.inputs, tensors)
+    pairs = [rel_diff(np.asarray(b), np.asarray(a)) for a, b in zip(*found, strict=True)]
+    return max(diff for diff, _ in pairs), max(rel for _, rel in pairs)
 
 
 def evaluate(payload: dict[str, Any]) -> dict[str, Any]:

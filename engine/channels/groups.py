@@ -51,6 +51,7 @@ class Axis:
 class Channels:
     """The channel groups of one graph.
 
+    ``graph_digest`` binds plans to the graph, and to ``through_norms``, which may tie otherwise.
     ``unit_group`` is the position in ``groups`` of each global unit; ``removable`` says which
     units a plan may leave out. ``tensor_units`` has, per tensor id, the units over its non-batch
     axes (at most one axis has a size above 1; None where nothing is known). Of each array of
@@ -66,6 +67,7 @@ class Channels:
     tensor_units: tuple[np.ndarray | None, ...]
     axes: tuple[Axis, ...]
     floors: tuple[np.ndarray, ...] = ()
+    excluded: tuple[str, ...] = ()
     layer_groups: Mapping[str, str] = field(default_factory=dict)
     layer_reasons: Mapping[str, str] = field(default_factory=dict)
     _index: Mapping[tuple[str, str, int], Axis] = field(default_factory=dict)

@@ -7,7 +7,7 @@ of where scores come from, and nothing of arrays of weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,30 +79,6 @@ def _bad(group_id: str, kept: tuple[int, ...], why: str) -> UserError:
     return UserError("plan.bad", f"The plan cannot be applied: {why}: {shown}.", "Make it again.")
 
 
-def excluded_groups(channels: Channels, exclude: Collection[str]) -> set[str]:
-    """Group ids meant by names of groups or layers.
-
-    Raises
-    ------
-    UserError
-        Where a name is neither.
-    """
-    out: set[str] = set()
-    ids = {group.id for group in channels.groups}
-    for name in exclude:
-        if name in ids:
-            out.add(name)
-        elif name in channels.graph.layers:
-            out.update(g.id for g in channels.groups if name in g.layers)
-        else:
-            raise UserError(
-                "plan.no_such_layer",
-                f"There is neither a layer nor a channel group of that name to exclude: {name}.",
-                "Use a name that `inspect` lists.",
-            )
-    return out
-
-
 def rounded(count: int, channels: int, round_to: int, least: int = 1) -> int:
     """A width as the nearest multiple of ``round_to`` (upwards in a tie), within its bounds."""
     if round_to > 1:
@@ -110,9 +86,8 @@ def rounded(count: int, channels: int, round_to: int, least: int = 1) -> int:
     return max(1, min(channels, max(count, least)))
 
 
-def _candidates(channels: Channels, scores: Scores, exclude: Collection[str]) -> list[ChannelGroup]:
-    out = excluded_groups(channels, exclude)
-    return [g for g in channels.groups if g.prunable and g.id in scores and g.id not in out]
+def _candidates(channels: Channels, scores: Scores) -> list[ChannelGroup]:
+    return [g for g in channels.groups if g.prunable and g.id in scores]
 
 
 def best(score: np.ndarray, count: int, removable: np.ndarray) -> np.ndarray:
@@ -146,8 +121,6 @@ def plan_uniform(
     scores: Scores,
     keep: float | Mapping[str, float],
     round_to: int = 1,
-    *,
-    exclude: Collection[str] = (),
 ) -> Plan:
     """Keep the same share of every removable group (or a share by group id).
 
@@ -159,11 +132,9 @@ def plan_uniform(
         Share of units to keep, 0..1, at least one unit; groups not named keep all.
     round_to
         Kept counts become the nearest multiple of it (never more than there are).
-    exclude
-        Layers or group ids to leave alone.
     """
     chosen = {}
-    for group in _candidates(channels, scores, exclude):
+    for group in _candidates(channels, scores):
         share = keep.get(group.id, 1.0) if isinstance(keep, Mapping) else keep
         if share >= 1.0:
             continue
@@ -185,8 +156,6 @@ def plan_global(
     keep: float,
     floor_share: float = FLOOR_SHARE,
     round_to: int = 1,
-    *,
-    exclude: Collection[str] = (),
 ) -> Plan:
     """Keep the best share over all removable groups together (network slimming's percentile).
 
@@ -194,7 +163,7 @@ def plan_global(
     ``floor_share`` of its units, and one. Liu et al., ICCV 2017, section 3; the floor is ours: a
     global threshold can delete a whole layer.
     """
-    groups = _candidates(channels, scores, exclude)
+    groups = _candidates(channels, scores)
     if not groups or keep >= 1.0:
         return Plan(graph_digest=channels.graph_digest)
     values = [normalised(scores[g.id]) for g in groups]

@@ -7,7 +7,8 @@ tensor rectangular, and the choice of units and groups. What an op does is told 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from fnmatch import fnmatchcase
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -19,6 +20,7 @@ from engine.channels.ops.base import default_atoms
 from engine.channels.ops.opaque import UNKNOWN
 from engine.channels.provenance import squeeze, varying
 from engine.channels.tracer import Tracer
+from engine.errors import UserError
 from engine.modelfile import digest
 from engine.modelfile.graph import LayerGraph, Node, Shape
 
@@ -40,7 +42,9 @@ def call_of(graph: LayerGraph, node: Node) -> Call | None:
     )
 
 
-def trace(graph: LayerGraph, *, through_norms: bool = False) -> Channels:
+def trace(
+    graph: LayerGraph, *, through_norms: bool = False, exclude: Collection[str] = ()
+) -> Channels:
     """Find the channel groups of a graph.
 
     Parameters
@@ -49,20 +53,57 @@ def trace(graph: LayerGraph, *, through_norms: bool = False) -> Channels:
         The model, shapes known where our rules know them.
     through_norms
         Follow layer, group and unit norms too; cutting them changes their statistics.
+    exclude
+        Layers whose channels are to be left alone, by name or pattern (``block1_*``), or groups
+        by id.
 
     Returns
     -------
     Channels
         Groups in order of their first producer.
+
+    Raises
+    ------
+    UserError
+        Where a name to exclude is no layer's and no group's.
     """
+    left_alone = _named(graph, exclude, through_norms=through_norms)
     t = Tracer(through_norms=through_norms)
     tensors: list[np.ndarray | None] = [None] * len(graph.tensors)
     for node in graph.nodes:
         for tensor, atoms in zip(node.outputs, _visit(t, graph, node, tensors), strict=True):
             tensors[tensor] = atoms
+            if atoms is not None and node.layer in left_alone:
+                t.pin(atoms, f"layer '{node.layer}' is excluded by you")
     outputs = [tensors[i] for i in graph.outputs]
     t.pins[:0] = [(np.unique(a), "feeds the model output") for a in outputs if a is not None]
-    return _solve(t, graph, tensors)
+    return _solve(t, graph, tensors, tuple(exclude))
+
+
+def _named(graph: LayerGraph, exclude: Collection[str], *, through_norms: bool) -> set[str]:
+    """The layers meant by names, patterns and group ids.
+
+    A saved cut has "outer.inner" for "outer/inner": either is found.
+    """
+    found: set[str] = set()
+    for wanted in exclude:
+        dotted = wanted.replace("/", ".")
+        layers = {
+            name
+            for name in graph.layers
+            if dotted == name.replace("/", ".") or fnmatchcase(name.replace("/", "."), dotted)
+        }
+        if not layers:
+            groups = trace(graph, through_norms=through_norms).groups
+            layers = {name for g in groups if g.id == wanted for name in g.producers}
+        if not layers:
+            raise UserError(
+                "exclude.no_such_layer",
+                f"There is neither a layer nor a channel group of that name to exclude: {wanted}.",
+                "Use a name that 'secateur inspect' lists, or a pattern such as 'block1_*'.",
+            )
+        found |= layers
+    return found
 
 
 def _visit(
@@ -103,7 +144,9 @@ def _components(t: Tracer) -> np.ndarray:
     return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
 
 
-def _solve(t: Tracer, graph: LayerGraph, tensors: Sequence[np.ndarray | None]) -> Channels:
+def _solve(
+    t: Tracer, graph: LayerGraph, tensors: Sequence[np.ndarray | None], exclude: tuple[str, ...]
+) -> Channels:
     roots, boxes = _rectangular(t, tensors)
     reasons = _pin_reasons(t, roots)
     units = _Units(t, roots, reasons)
@@ -124,8 +167,9 @@ def _solve(t: Tracer, graph: LayerGraph, tensors: Sequence[np.ndarray | None]) -
     layer_groups, layer_reasons = _layers(t, graph, groups, axes, units.unit_group)
     return Channels(
         graph=graph,
-        graph_digest=digest(graph),
+        graph_digest=digest(graph) + ("+norms" if t.through_norms else ""),
         through_norms=t.through_norms,
+        excluded=exclude,
         groups=groups,
         unit_group=units.unit_group,
         removable=removable,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from engine.channels.groups import Channels
@@ -12,7 +13,7 @@ from engine.criteria.auto import auto
 from engine.criteria.base import Criterion, Gradients, Inputs, Scores
 from engine.criteria.gamma import gamma
 from engine.criteria.gamma_norm import gamma_norm
-from engine.criteria.norm import norm
+from engine.criteria.norm import norm, norm_l1
 from engine.criteria.random import random
 from engine.criteria.taylor import taylor
 from engine.criteria.user import is_user_criterion, user
@@ -25,6 +26,7 @@ CRITERIA: Final[dict[str, Criterion]] = {
     "auto": auto,
     "gamma": gamma,
     "norm": norm,
+    "norm-l1": norm_l1,
     "gamma-norm": gamma_norm,
     "taylor": taylor,
     "random": random,
@@ -39,7 +41,7 @@ def score(
     channels: Channels,
     *,
     seed: int = 0,
-    gradients: Gradients | None = None,
+    gradients: Iterable[Gradients] | None = None,
 ) -> Scores:
     """Score every unit of every group that the criterion can judge.
 
@@ -50,7 +52,7 @@ def score(
     seed
         For ``random`` (and a person's own).
     gradients
-        For ``taylor``: the loss's gradients by layer and weight.
+        For ``taylor``: the loss's gradients by layer and weight, batch by batch.
 
     Returns
     -------

@@ -6,7 +6,7 @@ function of graph, arrays and channel groups; it decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ Scores = dict[str, np.ndarray]
 """Per group id one number a unit; higher is more important."""
 
 Gradients = Mapping[str, Mapping[str, np.ndarray]]
-"""Like weights: the loss's gradient by layer and weight name."""
+"""Like weights: the loss's gradient on one batch, by layer and weight name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,7 +29,7 @@ class Inputs:
     weights: Weights
     channels: Channels
     seed: int = 0
-    gradients: Gradients | None = None
+    gradients: Iterable[Gradients] | None = None
 
 
 Criterion = Callable[[Inputs], Scores]
@@ -56,13 +56,6 @@ def per_unit(group: ChannelGroup, units: np.ndarray, values: np.ndarray) -> np.n
 def positions(group: ChannelGroup, units: np.ndarray) -> np.ndarray:
     """How many positions of an axis each unit of a group holds."""
     return per_unit(group, units, np.ones(units.size))
-
-
-def squares(array: np.ndarray, axis: int) -> np.ndarray:
-    """Sum of squares of each slice along an axis."""
-    others = tuple(a for a in range(array.ndim) if a != axis)
-    total: np.ndarray = np.square(array.astype(np.float64)).sum(axis=others)
-    return total
 
 
 def is_kernel(inputs: Inputs, axis: Axis) -> bool:

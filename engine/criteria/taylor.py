@@ -1,8 +1,8 @@
 """First-order Taylor: how much the loss would change without a unit (Molchanov et al., CVPR 2019).
 
-Needs the gradients of the loss with respect to the weights, summed or averaged over data; whoever
-has Keras and data computes them. A unit's score is \\|sum of weight x gradient\\| over all the
-arrays that it makes or that go along with it; readers are not counted twice.
+Needs the gradients of the loss with respect to the weights on a few batches; whoever has Keras and
+data computes them. A unit's score is \\|sum of weight x gradient\\| over all the arrays that it
+makes or that go along with it, averaged over the batches; readers are not counted twice.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from engine.channels.groups import ChannelGroup
-from engine.criteria.base import Inputs, Scores, axes_of, per_unit
-from engine.errors import EngineFailure
+from engine.criteria.base import Gradients, Inputs, Scores, axes_of, per_unit
+from engine.errors import UserError
 
 
-def group_taylor(inputs: Inputs, group: ChannelGroup) -> np.ndarray:
-    """Scores of a group's units."""
-    gradients = inputs.gradients or {}
+def group_taylor(inputs: Inputs, group: ChannelGroup, gradients: Gradients) -> np.ndarray:
+    """Scores of a group's units from the gradients of one batch."""
     total = np.zeros(group.channels)
     for axis in axes_of(inputs, group):
         gradient = gradients.get(axis.layer, {}).get(axis.weight)
@@ -33,13 +32,19 @@ def taylor(inputs: Inputs) -> Scores:
 
     Raises
     ------
-    EngineFailure
-        Without gradients: whoever asks for this criterion must compute them.
+    UserError
+        Without gradients: there are none without data.
     """
     if inputs.gradients is None:
-        raise EngineFailure(
-            "criterion.no_gradients",
-            "The criterion 'taylor' needs gradients of the loss, and none were given.",
-            "Use it where data are given, or choose another criterion.",
+        raise UserError(
+            "criterion.needs_data",
+            "This criterion needs gradients of the loss, and so labelled data: taylor.",
+            "Use it with 'secateur prune', or choose another criterion.",
         )
-    return {g.id: group_taylor(inputs, g) for g in inputs.channels.groups}
+    groups = inputs.channels.groups
+    scores = {g.id: np.zeros(g.channels) for g in groups}
+    batches = 0
+    for batches, gradients in enumerate(inputs.gradients, 1):  # noqa: B007
+        for group in groups:
+            scores[group.id] += group_taylor(inputs, group, gradients)
+    return {group_id: total / max(batches, 1) for group_id, total in scores.items()}

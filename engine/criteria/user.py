@@ -1,18 +1,21 @@
 """A person's own criterion: ``FILE.py:function``, run in the engine process at their request.
 
-The function is called with ``graph``, ``weights``, ``channels`` and ``seed`` as keywords and
-returns a dict from group id to one number a unit. A group that it leaves out is not cut.
+The function is called with ``graph``, ``weights`` (read-only), ``channels`` and ``seed`` by name
+and returns a dict from group id to one number a unit. A group that it leaves out is not cut.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from engine.criteria.base import Inputs, Scores
+from engine.data.trust import require_trust
 from engine.errors import UserError
 
 
@@ -28,7 +31,7 @@ def load(text: str) -> Callable[..., object]:
     Raises
     ------
     UserError
-        Where the file, or the function in it, is not there.
+        Where the file, or the function in it, is not there, or nobody allowed it to run.
     """
     file, _, name = text.rpartition(":")
     path = Path(file)
@@ -36,13 +39,14 @@ def load(text: str) -> Callable[..., object]:
         raise UserError(
             "criterion.no_file", f"There is no such criterion file: {file}.", "Check the path."
         )
+    require_trust(path, once="secateur slim MODEL --criterion FILE.py:function")
     spec = importlib.util.spec_from_file_location("secateur_user_criterion", path)
     if spec is None or spec.loader is None:
         raise UserError(
             "criterion.no_file", f"This cannot be read as Python: {file}.", "Check the path."
         )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module, loader = importlib.util.module_from_spec(spec), spec.loader
+    _guarded(text, lambda: loader.exec_module(module))
     found = getattr(module, name, None)
     if not callable(found):
         raise UserError(
@@ -60,10 +64,15 @@ def user(inputs: Inputs, text: str) -> Scores:
     Raises
     ------
     UserError
-        Where it returns something else than one number a unit for known groups.
+        Where it fails, or returns something else than one number a unit for known groups.
     """
-    answer = load(text)(
-        graph=inputs.graph, weights=inputs.weights, channels=inputs.channels, seed=inputs.seed
+    function = load(text)
+    weights = {n: {w: _read_only(a) for w, a in v.items()} for n, v in inputs.weights.items()}
+    answer = _guarded(
+        text,
+        lambda: function(
+            graph=inputs.graph, weights=weights, channels=inputs.channels, seed=inputs.seed
+        ),
     )
     if not isinstance(answer, Mapping):
         raise _bad(text, f"it returned {type(answer).__name__} and not a dict")
@@ -79,6 +88,28 @@ def user(inputs: Inputs, text: str) -> Scores:
             )
         out[group_id] = score
     return out
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _guarded(text: str, work: Callable[[], Any]) -> Any:
+    """Run a person's code; whatever it raises becomes one sentence with its line."""
+    try:
+        return work()
+    except Exception as error:  # a person's code may raise anything
+        file = text.rpartition(":")[0]
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+        where = f" in line {lines[-1]}" if lines else ""
+        what = f"{type(error).__name__}: {error}".splitlines()[0][:160]
+        raise UserError(
+            "criterion.failed",
+            f"The criterion failed{where} ({what}): {text}.",
+            "Mend the function, or choose another criterion.",
+        ) from error
 
 
 def _bad(text: str, why: str) -> UserError:

@@ -31,8 +31,8 @@ def trust(script: Path) -> None:
         jsonio.write_atomic(store, ("\n".join(lines) + "\n").encode())
 
 
-def require_trust(script: Path) -> str:
-    """SHA-256 of a script that may run.
+def require_trust(script: Path, *, once: str = "secateur evaluate MODEL --data SCRIPT") -> str:
+    """SHA-256 of a script that may run; ``once`` is the command that allows it.
 
     Raises
     ------
@@ -44,15 +44,15 @@ def require_trust(script: Path) -> str:
         return digest
     raise UserError(
         "data.script_untrusted",
-        f"A data script is code, and this one was never given by hand as it is now: {script}.",
-        "Read it, then run 'secateur evaluate MODEL --data SCRIPT' with it once.",
+        f"A script is code, and this one was never given by hand as it is now: {script}.",
+        f"Read it, then run '{once}' with it once.",
     )
 
 
 def _digest(script: Path) -> str:
     if not script.is_file():
         raise UserError(
-            "data.not_found", f"There is no data script at this path: {script}.", "Check the path."
+            "data.not_found", f"There is no script at this path: {script}.", "Check the path."
         )
     return file_sha256(script)
 

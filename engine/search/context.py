@@ -226,7 +226,8 @@ def complete(
     return Context(
         job=job, file=opened.file,
         candidate=Candidate(graph=opened.file.graph, weights=opened.weights),
-        channels=trace(opened.file.graph), data=opened.data, task=opened.task,
+        channels=trace(opened.file.graph, through_norms=job.through_norms, exclude=job.exclude),
+        data=opened.data, task=opened.task,
         measure=opened.measure, preprocess=opened.preprocess, transform=opened.transform,
         loss=loss_of(opened.task, opened.data.ignore_label), settings=settings, teacher=teacher,
         baseline_rows=baseline_rows,

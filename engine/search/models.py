@@ -5,13 +5,14 @@ Owns how a keep ratio of the whole model becomes a plan on a model that may be c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.channels.groups import Channels
 from engine.channels.plan import plan_global
 from engine.channels.surgery import cut
 from engine.channels.trace import trace
-from engine.criteria import score
+from engine.criteria import Gradients, score
 from engine.modelfile.graph import LayerGraph, Weights
 
 GROUP_FLOOR = 0.05
@@ -42,6 +43,11 @@ def _floor(channels: int) -> int:
     return max(1, round(GROUP_FLOOR * channels))
 
 
+def retrace(graph: LayerGraph, before: Channels) -> Channels:
+    """The channel groups of a cut graph, found as those of the model before any cut were."""
+    return trace(graph, through_norms=before.through_norms, exclude=before.excluded)
+
+
 def cut_to(
     candidate: Candidate,
     keep: float,
@@ -50,6 +56,7 @@ def cut_to(
     criterion: str,
     round_to: int = 1,
     seed: int = 0,
+    gradients: Iterable[Gradients] | None = None,
 ) -> Candidate:
     """The candidate cut until ``keep`` of the whole model's removable channels are left.
 
@@ -59,18 +66,23 @@ def cut_to(
         A model that may be cut already; it is not changed.
     before
         Channel groups of the model before any cut: ``keep`` and the floors refer to them.
+    gradients
+        The loss's gradients batch by batch, for a criterion that looks at them.
 
     Returns
     -------
     Candidate
         The same one where no fewer channels are asked for than it has.
     """
-    channels = trace(candidate.graph)
+    channels = retrace(candidate.graph, before)
     have = removable_channels(channels)
     want = round(keep * removable_channels(before))
     if have == 0 or want >= have:
         return candidate
-    scores = score(criterion, candidate.graph, candidate.weights, channels, seed=seed)
+    scores = score(
+        criterion, candidate.graph, candidate.weights, channels, seed=seed,
+        gradients=gradients,
+    )  # fmt: skip
     plan = plan_global(channels, scores, want / have, GROUP_FLOOR, round_to)
     made = cut(candidate.graph, candidate.weights, channels, plan)
     return Candidate(graph=made.graph, weights=made.weights)
@@ -82,5 +94,5 @@ def reached_keep(candidate: Candidate, before: Channels) -> float:
     if total == 0:
         return 1.0
     prunable = {g.id for g in before.groups if g.prunable}
-    left = sum(g.channels for g in trace(candidate.graph).groups if g.id in prunable)
+    left = sum(g.channels for g in retrace(candidate.graph, before).groups if g.id in prunable)
     return left / total

@@ -112,7 +112,8 @@ def _baseline(
 
     emit(ev.PhaseStarted(phase="opening"))
     file, weights = open_files(job)
-    emit(model_opened(file, trace(file.graph)))
+    channels = trace(file.graph, through_norms=job.through_norms, exclude=job.exclude)
+    emit(model_opened(file, channels))
     control.checkpoint()
     emit(ev.PhaseStarted(phase="data"))
     opened = open_data(job, file, weights, control)

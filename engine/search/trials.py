@@ -7,7 +7,7 @@ the verdict from :mod:`engine.search.verdict`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import keras
@@ -16,6 +16,7 @@ import numpy as np
 from engine import events as ev
 from engine.control import EngineControl
 from engine.errors import TrialError
+from engine.modelfile.graph import Weights
 from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build, weights_of
 from engine.runs import RunFolder
@@ -30,6 +31,7 @@ from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity
 from engine.sparsity.settings import SparsitySettings
 from engine.training.evaluate import predict_outputs
 from engine.training.finetune import fine_tune
+from engine.training.gradients import batch_gradients
 from engine.training.norms import reestimate_norms
 from engine.training.settings import FineTuneSettings
 
@@ -242,9 +244,21 @@ class TrialRunner:
 
     def _cut(self, ask: Ask) -> Candidate:
         context = self._context
+        candidate = self.arm(ask.parent).candidate
         return cut_to(
-            self.arm(ask.parent).candidate, ask.keep, before=context.channels,
-            criterion=context.job.criterion, round_to=context.job.round_to, seed=context.job.seed,
+            candidate, ask.keep, before=context.channels,
+            criterion=context.job.criterion, round_to=context.job.width_multiple,
+            seed=context.job.seed, gradients=self._gradients(candidate),
+        )  # fmt: skip
+
+    def _gradients(self, candidate: Candidate) -> Iterator[Weights]:
+        """The loss's gradients on training images, computed only when asked for."""
+        context = self._context
+        train = context.data.train
+        yield from batch_gradients(
+            build(candidate.graph, candidate.weights), candidate.graph, train.images,
+            train.labels, preprocess=context.transform, loss=context.loss,
+            seed=context.job.seed, control=self._control,
         )  # fmt: skip
 
     def _train(

@@ -1,8 +1,8 @@
 """Every model of ``keras.applications``, cut to half and held to its reference.
 
 Run it with ``python -m tests.bench.zoo`` (all, resumable: what ``results/zoo.jsonl`` already has
-is skipped) or with names of models; ``--through-norms`` follows layer norms too; ``--tfmot`` asks
-instead which models ``prune_low_magnitude`` wraps whole. Each model runs in a process of its own.
+is skipped) or with names of models; ``--through-norms`` follows layer norms too. Each model runs in
+a process of its own; one more asks whether ``prune_low_magnitude`` wraps the tf_keras twin whole.
 Untrained, at the smallest input that Keras allows, made alive by random weights and settled
 statistics; outputs are compared before the last activation.
 """
@@ -10,7 +10,9 @@ statistics; outputs are compared before the last activation.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -20,6 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from engine.jsonio import to_plain
+from tests.bench.environment import describe
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
@@ -43,23 +48,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="models; all of them by default")
     parser.add_argument("--through-norms", action="store_true")
-    parser.add_argument("--tfmot", action="store_true")
     parser.add_argument("--here", action="store_true", help="in this process, print one row")
+    parser.add_argument("--tfmot", action="store_true", help="with --here: only what TF-MOT does")
     parser.add_argument("--timeout", type=int, default=3600, help="seconds for one model")
     options = parser.parse_args()
     if options.here:
         measure = wrapped if options.tfmot else cut_one
         print(json.dumps(measure(options.names[0], options.through_norms)), file=sys.stdout)
         return
-    path = RESULTS / ("zoo_tfmot.jsonl" if options.tfmot else "zoo.jsonl")
+    path = RESULTS / "zoo.jsonl"
     done = {(r["model"], r["through_norms"]) for r in rows(path) if "error" not in r}
+    machine = to_plain(describe())
     for name in options.names or NAMES:
         if (name, options.through_norms) in done:
             continue
         row = _in_child(name, options)
+        twin = _in_child(name, options, "--tfmot")
+        row |= {"prune_low_magnitude": twin, "environment": machine}
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        print({k: v for k, v in row.items() if k not in ("pinned", "border_effects")}, flush=True)
+        shown = {k: v for k, v in row.items() if k not in ("pinned", "environment")}
+        print(json.dumps(shown), flush=True)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -73,9 +82,9 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _in_child(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.zoo", "--here", name]
-    command += ["--through-norms"] * options.through_norms + ["--tfmot"] * options.tfmot
+def _in_child(name: str, options: argparse.Namespace, *more: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.bench.zoo", "--here", name, *more]
+    command += ["--through-norms"] * options.through_norms
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=options.timeout, check=False
@@ -125,18 +134,22 @@ def cut_one(
     graph, weights = from_model(model)
     graph = linear_outputs(graph)
     count = model.count_params()
+    if hasattr(model.layers[-1], "activation"):
+        model.layers[-1].activation = keras.activations.linear
+    original = np.asarray(model(inputs, training=False))
     del model
 
     def run(g: Any, w: Any) -> np.ndarray:
         keras.utils.clear_session()
         return np.asarray(build(g, w)(inputs, training=False))
 
-    whole = run(graph, weights)
+    whole, own_hash = run(graph, weights), weights_hash(weights)
     channels, trace_time = timed(lambda: trace(graph, through_norms=through_norms))
     plan = plan_uniform(channels, score("random", graph, weights, channels, seed=3), KEEP)
     made, cut_time = timed(lambda: cut(graph, weights, channels, plan))
     cut_model, build_time = timed(lambda: build(made.graph, made.weights))
     ours = np.asarray(cut_model(inputs, training=False))
+    counted, reopened = cut_model.count_params(), cost(from_model(cut_model)[0])
     del cut_model
     wide, arrays = reference(graph, weights, channels, plan)
     wanted = run(wide, arrays)
@@ -153,16 +166,19 @@ def cut_one(
         "through_norms": through_norms,
         "input": size,
         "layers": len(graph.layers),
-        "params_before": before.params,
-        "params_as_keras_counts": count == before.params,
-        "params_after": after.params,
-        "macs_before": before.macs,
-        "macs_after": after.macs,
+        "rebuilt_rel_diff": rel_diff(whole, original)[1],
         "max_abs_diff": absolute,
         "rel_diff": relative,
         "shifted_rel_diff": apart,
-        "whole_rel_diff": rel_diff(whole, wanted)[1],
+        "uncut_rel_diff": rel_diff(whole, wanted)[1],
         "two_inputs_differ": rel_diff(whole[:1], whole[1:2])[1],
+        "weights_untouched": weights_hash(weights) == own_hash,
+        "params_before": before.params,
+        "params_after": after.params,
+        "macs_before": before.macs,
+        "macs_after": after.macs,
+        "params_as_keras_counts": count == before.params and counted == after.params,
+        "macs_as_reopened": reopened.macs == after.macs and reopened.params == after.params,
         **shares(graph, channels),
         "groups": len(channels.groups),
         "groups_prunable": sum(g.prunable for g in channels.groups),
@@ -172,7 +188,18 @@ def cut_one(
         "rebuild": build_time,
         "clone_and_copy": clone_time,
         "border_effects": len(made.border_effects),
+        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
+
+
+def weights_hash(weights: Any) -> str:
+    """SHA-256 of all arrays with their names."""
+    found = hashlib.sha256()
+    for layer in sorted(weights):
+        for name in sorted(weights[layer]):
+            found.update(f"{layer}/{name}".encode())
+            found.update(np.ascontiguousarray(weights[layer][name]).data)
+    return found.hexdigest()
 
 
 def _cloned(model: Any) -> Any:
@@ -183,21 +210,23 @@ def _cloned(model: Any) -> Any:
     return copy
 
 
-def shares(graph: Any, channels: Any) -> dict[str, float]:
-    """Share of kernel elements that some cut can remove: all kernels, and by what they are.
+def shares(graph: Any, channels: Any) -> dict[str, float | None]:
+    """Share of kernel elements that some cut can remove, by what the kernels are.
 
-    ``share_conv`` counts convolutions and pointwise dense layers (on images); ``share_kernels``
-    also the dense layers on rows. ``share_made`` asks for the layer's own channels only.
+    ``share_goal`` counts convolutions and pointwise dense layers (on images), which are also told
+    apart, ``share_kernels`` the dense layers on rows as well. ``share_made`` asks of those of the
+    goal for the layer's own channels only. None where there is no such kernel.
     """
-    total: dict[str, float] = {}
-    removable: dict[str, float] = {}
+    parts = ("conv", "pointwise_dense", "rows")
+    total, removable = dict.fromkeys(parts, 0.0), dict.fromkeys(parts, 0.0)
     made = 0.0
     rank = {n.layer: len(graph.shape(n.inputs[0]) or ()) for n in graph.nodes if n.inputs}
     for name, layer in graph.layers.items():
         for spec in layer.weights:
             if not spec.name.endswith("kernel"):
                 continue
-            kind = "rows" if layer.class_name == "Dense" and rank[name] <= 2 else "conv"
+            dense = layer.class_name == "Dense"
+            kind = "conv" if not dense else "rows" if rank[name] <= 2 else "pointwise_dense"
             kept = np.ones([1] * len(spec.shape))
             own = 0.0
             for axis, _ in enumerate(spec.shape):
@@ -210,15 +239,21 @@ def shares(graph: Any, channels: Any) -> dict[str, float]:
                 kept = kept * (1.0 - free.reshape(shape))
                 if channels.weight_role(name, spec.name, axis) != "in":
                     own = max(own, float(free.mean()))
-            full = np.broadcast_to(kept, [k if k > 1 else 1 for k in kept.shape])
-            total[kind] = total.get(kind, 0.0) + spec.size
-            removable[kind] = removable.get(kind, 0.0) + spec.size * float(1.0 - full.mean())
-            made += own * spec.size
-    everything = sum(total.values())
+            total[kind] += spec.size
+            removable[kind] += spec.size * float(1.0 - kept.mean())
+            made += own * spec.size * (kind != "rows")
+
+    def share(*kinds: str) -> float | None:
+        count = sum(total[k] for k in kinds)
+        return sum(removable[k] for k in kinds) / count if count else None
+
+    goal = total["conv"] + total["pointwise_dense"]
     return {
-        "share_conv": removable.get("conv", 0.0) / max(total.get("conv", 0.0), 1.0),
-        "share_kernels": sum(removable.values()) / max(everything, 1.0),
-        "share_made": made / max(everything, 1.0),
+        "share_goal": share("conv", "pointwise_dense"),
+        "share_conv": share("conv"),
+        "share_pointwise_dense": share("pointwise_dense"),
+        "share_kernels": share(*parts),
+        "share_made": made / goal if goal else None,
     }
 
 
@@ -232,12 +267,13 @@ def wrapped(name: str, through_norms: bool = False) -> dict[str, Any]:
 
     size = SIZES.get(name, 32)
     model = getattr(tf_keras.applications, name)(weights=None, input_shape=(size, size, 3))
+    del through_norms
     try:
         tfmot.sparsity.keras.prune_low_magnitude(model)
     except ValueError as error:
         why = " ".join(str(error).split())[:200]
-        return {"model": name, "through_norms": through_norms, "wraps": False, "why": why}
-    return {"model": name, "through_norms": through_norms, "wraps": True, "why": None}
+        return {"wraps": False, "why": why}
+    return {"wraps": True, "why": None}
 
 
 if __name__ == "__main__":

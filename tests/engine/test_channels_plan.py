@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -83,14 +84,38 @@ def test_that_rounding_never_asks_for_more_than_there_is() -> None:
     assert plan.empty
 
 
-def test_that_excluded_layers_keep_their_whole_group() -> None:
-    _, _, channels = _net()
-    plan = plan_uniform(channels, _rising(channels), 0.5, exclude=["c"])
-    assert set(plan.keep) == {"g1"}
-    plan = plan_global(channels, _rising(channels), 0.5, exclude=["g1"])
-    assert set(plan.keep) == {"g2"}
-    with pytest.raises(UserError, match="nonsense"):
-        plan_uniform(channels, _rising(channels), 0.5, exclude=["nonsense"])
+@pytest.mark.parametrize(
+    ("exclude", "left"),
+    [(["c"], {"g1"}), (["g1"], {"g2"}), (["?"], set()), (["a", "g2"], set()), (["bl*", "a"], None)],
+)
+def test_that_excluded_layers_keep_their_whole_group(
+    exclude: list[str], left: set[str] | None
+) -> None:
+    graph, _, _ = _net()
+    if left is None:
+        with pytest.raises(UserError, match=re.escape("bl*")):
+            trace(graph, exclude=exclude)
+        return
+    channels = trace(graph, exclude=exclude)
+    assert set(plan_uniform(channels, _rising(channels), 0.5).keep) == left
+    assert set(plan_global(channels, _rising(channels), 0.5).keep) == left
+    if exclude == ["c"]:
+        assert channels.layer_reason("b") == "layer 'c' is excluded by you"
+
+
+def test_that_an_excluded_layer_is_found_by_its_name_in_a_saved_cut() -> None:
+    s = Sketch()
+    x = s.layer("Conv2D", s.input(6, 6, 3), "inner.a", filters=4, kernel_size=[1, 1])
+    graph = s.graph([s.layer("Dense", s.layer("GlobalAveragePooling2D", x), units=2)])
+    assert not trace(graph, exclude=["inner/a"]).group("g1").prunable
+
+
+def test_that_a_plan_is_bound_to_following_norms() -> None:
+    graph, weights, channels = _net()
+    followed = trace(graph, through_norms=True)
+    plan = plan_uniform(followed, _rising(followed), 0.5)
+    with pytest.raises(UserError, match="another model"):
+        cut(graph, weights, channels, plan)
 
 
 def test_that_the_global_plan_compares_groups_by_their_own_mean() -> None:

@@ -10,7 +10,8 @@ import pytest
 from engine.channels.groups import Channels
 from engine.channels.trace import trace
 from engine.criteria import CRITERIA, score
-from engine.errors import EngineFailure, UserError
+from engine.data.trust import trust
+from engine.errors import UserError
 from engine.modelfile.graph import LayerGraph, Weights
 from tests.engine.sketch import Sketch
 
@@ -29,7 +30,7 @@ def _net(scale: bool = True) -> tuple[LayerGraph, Weights, Channels]:
 @pytest.mark.parametrize("name", sorted(CRITERIA))
 def test_that_each_criterion_gives_a_number_for_each_unit(name: str) -> None:
     graph, weights, channels = _net()
-    found = score(name, graph, weights, channels, gradients=weights)
+    found = score(name, graph, weights, channels, gradients=[weights])
     sizes = {g.id: g.channels for g in channels.groups}
     assert found
     assert all(np.isfinite(v).all() and v.shape == (sizes[g],) for g, v in found.items())
@@ -73,6 +74,46 @@ def test_that_norm_sees_every_kernel_of_the_group() -> None:
     assert both[2] / both[0] > made_only[2] / made_only[0] > 1.0
 
 
+def _members(weights: Weights, unit: int, width: int) -> list[list[np.ndarray]]:
+    """Slices of every kernel of the residual net below, for each unit: written out by hand."""
+    made = [weights[n]["kernel"][..., unit] for n in ("a", "b")]
+    read = [weights["b"]["kernel"][:, :, unit], weights["c"]["kernel"][:, :, unit]]
+    deep = [weights["deep"]["kernel"][:, :, unit]]
+    flat = weights["logits"]["kernel"].reshape(4, 4, width, 3)[:, :, unit]
+    return [[x] for x in (made[0], made[1], read[0], read[1], deep[0], flat)]
+
+
+@pytest.mark.parametrize(("name", "order"), [("norm", 2), ("norm-l1", 1)])
+def test_that_norms_equal_a_count_by_hand(name: str, order: int) -> None:
+    """a - b - add, read by c, through a depthwise one, and flattened into logits."""
+    s, width = Sketch(), 5
+    conv = {"filters": width, "kernel_size": [3, 3], "padding": "same"}
+    x = s.layer("Conv2D", s.input(4, 4, 3), "a", **conv)
+    x = s.layer("Add", [x, s.layer("Conv2D", x, "b", **conv)])
+    c = s.layer("Conv2D", x, "c", filters=2, kernel_size=[1, 1])
+    x = s.layer("DepthwiseConv2D", x, "deep", kernel_size=[3, 3], padding="same")
+    logits = s.layer("Dense", s.layer("Flatten", x), "logits", units=3)
+    graph = s.graph([logits, s.layer("GlobalAveragePooling2D", c)])
+    rows = np.array(
+        [
+            [sum((np.abs(part) ** order).sum() for part in kernel) for kernel in members]
+            for members in (_members(s.weights, unit, width) for unit in range(width))
+        ]
+    )
+    held = np.array([1, 1, 1, 1, 1, 16])
+    wanted = (rows / (rows.sum(axis=0) / (width * held))).sum(axis=1) / held.sum()
+    found = score(name, graph, s.weights, trace(graph))["g1"]
+    assert np.allclose(found, wanted ** (1 / order))
+
+
+def test_that_scores_do_not_depend_on_the_scale_of_a_layer() -> None:
+    graph, weights, channels = _net()
+    before = {n: score(n, graph, weights, channels)["g1"] for n in ("norm", "norm-l1")}
+    weights["a"]["kernel"] = 100 * weights["a"]["kernel"]
+    for name, values in before.items():
+        assert np.allclose(score(name, graph, weights, channels)["g1"], values)
+
+
 def test_that_auto_is_gamma_where_there_is_one_and_norm_elsewhere() -> None:
     graph, weights, channels = _net()
     found = score("auto", graph, weights, channels)
@@ -105,15 +146,27 @@ def test_that_taylor_is_weight_times_gradient_of_what_a_unit_makes() -> None:
     gradients = {n: {w: np.zeros_like(a) for w, a in v.items()} for n, v in weights.items()}
     gradients["a"]["kernel"][..., 1] = 2.0
     gradients["bn"]["gamma"][3] = 1.0
-    found = score("taylor", graph, weights, channels, gradients=gradients)["g1"]
+    found = score("taylor", graph, weights, channels, gradients=[gradients])["g1"]
     assert found[0] == found[2] == 0.0
     assert found[1] == pytest.approx(abs(2.0 * weights["a"]["kernel"][..., 1].sum()))
     assert found[3] == pytest.approx(abs(weights["bn"]["gamma"][3]))
 
 
+def test_that_taylor_averages_its_size_over_batches() -> None:
+    graph, weights, channels = _net()
+    one = {n: {w: np.ones_like(a) for w, a in v.items()} for n, v in weights.items()}
+    other = {n: {w: -a for w, a in v.items()} for n, v in one.items()}
+    alone, both = (
+        score("taylor", graph, weights, channels, gradients=g)["g2"] for g in ([one], [one, other])
+    )
+    assert np.allclose(alone, both)
+    by_hand = weights["b"]["kernel"].sum(axis=(0, 1, 2)) + weights["b"]["bias"]
+    assert np.allclose(alone, np.abs(by_hand))
+
+
 def test_that_taylor_without_gradients_says_so() -> None:
     graph, weights, channels = _net()
-    with pytest.raises(EngineFailure, match="gradients"):
+    with pytest.raises(UserError, match="gradients"):
         score("taylor", graph, weights, channels)
 
 
@@ -123,10 +176,34 @@ def test_that_an_unknown_criterion_is_named() -> None:
         score("beauty", graph, weights, channels)
 
 
+@pytest.fixture(autouse=True)
+def _own_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
 def _user(tmp_path: Path, body: str) -> str:
     path = tmp_path / "mine.py"
     path.write_text(f"def rank(graph, weights, channels, seed):\n    return {body}\n")
+    trust(path)
     return f"{path}:rank"
+
+
+def test_that_a_script_nobody_gave_is_not_run(tmp_path: Path) -> None:
+    graph, weights, channels = _net()
+    text = _user(tmp_path, "{}")
+    Path(text.rpartition(":")[0]).write_text("raise SystemExit\n")
+    with pytest.raises(UserError, match="never given by hand"):
+        score(text, graph, weights, channels)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [("1 / 0", r"line 2 \(ZeroDivisionError"), ("weights['a']['kernel'].fill(0)", "read-only")],
+)
+def test_that_a_failing_function_is_one_sentence(tmp_path: Path, body: str, why: str) -> None:
+    graph, weights, channels = _net()
+    with pytest.raises(UserError, match=why):
+        score(_user(tmp_path, body), graph, weights, channels)
 
 
 def test_that_a_persons_own_function_is_used(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def live(model: keras.Model, seed: int = 0, batch: int = 16) -> keras.Model:
             value = _random(variable, rng)
             if value is not None:
                 variable.assign(value)
+        if isinstance(layer, kl.Normalization):
+            layer.finalize_state()
     settle(model, random_inputs(model, seed + 1, batch))
     return model
 
@@ -68,29 +70,43 @@ def _random(variable: Any, rng: np.random.Generator) -> np.ndarray | None:
 
 
 def settle(model: keras.Model, inputs: Any) -> None:
-    """Moving statistics of every batch norm from one batch, layer by layer as data flow."""
-    norms = [
-        layer
-        for layer in model._flatten_layers(include_self=False, recursive=True)
-        if isinstance(layer, kl.BatchNormalization)
-    ]
-    before = [layer.momentum for layer in norms]
-    for layer in norms:
-        layer.momentum = 0.0
-    if norms:
-        model(inputs, training=True)
-    for layer, momentum in zip(norms, before, strict=True):
-        layer.momentum = momentum
+    """Moving statistics of every batch norm from one batch, layer by layer as data flow.
+
+    Dropout is off meanwhile: these are the statistics that inference sees.
+    """
+    layers = list(model._flatten_layers(include_self=False, recursive=True))
+    changed = [(n, "momentum") for n in layers if isinstance(n, kl.BatchNormalization)]
+    if not changed:
+        return
+    changed += [(n, "rate") for n in layers if hasattr(n, "rate")]
+    before = [getattr(layer, name) for layer, name in changed]
+    for layer, name in changed:
+        setattr(layer, name, 0.0)
+    model(inputs, training=True)
+    for (layer, name), value in zip(changed, before, strict=True):
+        setattr(layer, name, value)
 
 
 def random_inputs(model: keras.Model, seed: int = 0, batch: int = 16) -> Any:
-    """Normal noise in the shape of the model's inputs (one array, or a list)."""
+    """Normal noise in the shape of the model's inputs (one array, or a list).
+
+    A model that scales bytes itself gets it in their range.
+    """
     rng = np.random.default_rng(seed)
+    spread, middle = (64.0, 128.0) if any(_scales_bytes(n) for n in model.layers) else (1.0, 0.0)
     arrays = [
-        rng.normal(size=(batch, *(n or 12 for n in tensor.shape[1:]))).astype("float32")
+        (middle + spread * rng.normal(size=(batch, *(n or 12 for n in tensor.shape[1:])))).astype(
+            "float32"
+        )
         for tensor in model.inputs
     ]
     return arrays if len(arrays) > 1 else arrays[0]
+
+
+def _scales_bytes(layer: Any) -> bool:
+    if isinstance(layer, kl.Rescaling):
+        return bool(np.max(layer.scale) < 0.05)
+    return isinstance(layer, kl.Normalization) and np.max(layer.input_mean or 0.0) > 10.0
 
 
 def _conv_bn(x: Any, filters: int, size: int = 3, name: str = "", **kwargs: Any) -> Any:
