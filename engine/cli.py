@@ -169,10 +169,9 @@ def _command(commands: Any, name: str, help_: str) -> argparse.ArgumentParser:
 def _add_model(parser: argparse.ArgumentParser, name: str = "model") -> None:
     parser.add_argument(name, metavar="MODEL" if name == "model" else "MODEL_OR_RUN")
     parser.add_argument("--weights", metavar="FILE",
-                        help="the weights file of a model that is an architecture in JSON")  # fmt: skip
+                        help="weights of a model that is an architecture in JSON")  # fmt: skip
     parser.add_argument("--custom", metavar="FILE.py",
-                        help="a Python file with the model's custom layers; its code is run, but "
-                        "for inspect")  # fmt: skip
+                        help="Python file of the model's custom layers; it runs, but for inspect")  # fmt: skip
 
 
 def _add_inspect(commands: Any) -> None:

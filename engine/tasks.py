@@ -24,6 +24,7 @@ from engine.criteria import score
 from engine.data.hashing import file_sha256
 from engine.errors import EngineFailure, UserError
 from engine.export.exporter import export_model
+from engine.export.parts import write_parts
 from engine.export.place import beside, move_in
 from engine.job import DataSpec, Goal, Job
 from engine.modelfile.graph import LayerGraph, Weights
@@ -41,7 +42,9 @@ def slim(payload: dict[str, Any]) -> dict[str, Any]:
     """Cut every removable group once; see :func:`engine.api.slim`."""
     source = Path(payload["model"])
     sha256 = file_sha256(source) if source.is_file() else None
-    file, weights = open_model(source)
+    file, weights = open_model(
+        source, weights=_path(payload["weights"]), custom=_path(payload["custom"])
+    )
     own = weights_sha256(weights)
     channels = trace(file.graph, through_norms=payload["through_norms"], exclude=payload["exclude"])
     plan = choose(payload, file.graph, weights, channels)
@@ -166,7 +169,7 @@ def compare(
 def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
     """The metric on a split; see :func:`engine.api.evaluate`."""
     job = Job(
-        model=payload["model"],
+        model=payload["model"], weights=payload["weights"], custom=payload["custom"],
         data=DataSpec(
             source=payload["data"], test=payload["test"], preprocess=payload["preprocess"],
             seen=payload["seen"],
@@ -219,12 +222,17 @@ def export(payload: dict[str, Any]) -> dict[str, Any]:
             )
     data = payload["data"] or (None if job is None else job.data.source)
     with tempfile.TemporaryDirectory(prefix="secateur-") as temporary:
+        wanted = Job(
+            model=str(source),
+            data=DataSpec(source=str(data)) if job is None else job.data,
+            weights=payload["weights"],
+            custom=payload["custom"] or (None if job is None else job.custom),
+        )
         samples = None
         if data is not None:
             samples = Path(temporary) / "samples.npz"
-            write_samples(source, data, job, samples)
-        else:
-            read_model(source)
+            write_samples(wanted, samples)
+        source = exportable(wanted, Path(temporary))
         result = export_model(
             source, payload["to"], Path(payload["out"]), quantize=payload["quantize"],
             sparse=payload["sparse"], samples=samples, force=payload["force"],
@@ -235,10 +243,26 @@ def export(payload: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def write_samples(source: Path, data: str, job: Job | None, out: Path) -> None:
+def exportable(wanted: Job, scratch: Path) -> Path:
+    """What is exported: the file itself, or its parts where one file does not tell everything."""
+    source = Path(wanted.model)
+    given = {"weights": _path(wanted.weights), "custom": _path(wanted.custom)}
+    if source.is_file() and not any(given.values()):
+        read_model(source)
+        return source
+    file, weights = open_model(source, **given)
+    parts = scratch / source.stem
+    parts.mkdir()
+    write_parts(parts, file.graph, weights)
+    return parts
+
+
+def write_samples(wanted: Job, out: Path) -> None:
     """The samples that an export of a model is checked and calibrated on."""
-    spec = DataSpec(source=data) if job is None else job.data
-    wanted = Job(model=str(source), data=spec)
     file, weights = open_files(wanted)
     opened = open_data(wanted, file, weights)
     write_export_samples(opened.data, opened.preprocess, out)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

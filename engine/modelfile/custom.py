@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from engine.errors import UserError
 from engine.modelfile import classes
+from engine.modelfile.graph import LayerGraph
 
 MARK: Final = "__custom__"
 """Class name that stands for a marked layer; no file may hold it, since it is no known class."""
@@ -67,6 +68,12 @@ def custom_of(path: str | None) -> Custom | None:
         if classes.is_layer(name) or name in classes.MODELS or name in classes.REFUSED
     }
     return Custom(path=str(file.resolve()), names=frozenset(names - known))
+
+
+def custom_file(graph: LayerGraph) -> str | None:
+    """The Python file that a graph's custom layers come from; None where it has none."""
+    found = (la.module for la in graph.layers.values() if la.module.startswith(MODULE))
+    return next((module.removeprefix(MODULE) for module in found), None)
 
 
 def plain_name(class_name: object) -> str:

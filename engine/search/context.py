@@ -105,7 +105,11 @@ def open_files(job: Job) -> tuple[ModelFile, Weights]:
     UserError
         Where it cannot be opened, or has more than one input or output.
     """
-    file, weights = open_model(Path(job.model))
+    file, weights = open_model(
+        Path(job.model),
+        weights=None if job.weights is None else Path(job.weights),
+        custom=custom_of(job),
+    )
     graph = file.graph
     for what, tensors in (("inputs", graph.inputs), ("outputs", graph.outputs)):
         if len(tensors) != 1:
@@ -116,6 +120,11 @@ def open_files(job: Job) -> tuple[ModelFile, Weights]:
                 "'secateur slim' cuts such a model without data.",
             )
     return file, weights
+
+
+def custom_of(job: Job) -> Path | None:
+    """The file of the model's custom layers."""
+    return None if job.custom is None else Path(job.custom)
 
 
 def model_opened(file: ModelFile, channels: Channels) -> ev.ModelOpened:

@@ -22,7 +22,7 @@ from engine.modelfile.rebuild import build, weights_of
 from engine.runs import RunFolder
 from engine.search import halfway
 from engine.search.asking import Ask, Told, better
-from engine.search.context import NORM_BATCHES, Context
+from engine.search.context import NORM_BATCHES, Context, custom_of
 from engine.search.describe import counts, layer_states
 from engine.search.models import Candidate, cut_to, reached_keep
 from engine.search.sizes import SizeMeter
@@ -148,7 +148,7 @@ class TrialRunner:
         path = self._folder.path / done.checkpoint
         if not path.is_file():
             return False
-        file, weights = open_model(path)
+        file, weights = open_model(path, custom=custom_of(self._context.job))
         epochs = self.arm(parent).epochs + done.epochs
         self._arms[done.trial] = Arm(
             candidate=Candidate(graph=file.graph, weights=weights), epochs=epochs

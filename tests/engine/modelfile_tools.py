@@ -9,16 +9,25 @@ from typing import Any
 import numpy as np
 
 from engine.errors import UserError
-from engine.modelfile import child, reader
+from engine.modelfile import child, reader, refusals
 from engine.modelfile.graph import ModelFile, Weights
 
 
-def open_here(path: Path) -> tuple[ModelFile, Weights]:
+def open_here(
+    path: Path, *, weights: Path | None = None, custom: Path | None = None
+) -> tuple[ModelFile, Weights]:
     """As ``open_model``, without the child process: for files that the test has just written."""
+    if reader.reader_of(path) == reader.TFLITE:
+        raise refusals.tflite_is_final(path.name)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "weights.npz"
         answer = getattr(child, reader.reader_of(path))(
-            {"path": str(path), "weights_to": str(target)}
+            {
+                "path": str(path),
+                "weights_to": str(target),
+                "weights": None if weights is None else str(weights),
+                "custom": None if custom is None else str(custom),
+            }
         )
         return reader.model_file(path, answer), reader.load_arrays(target, answer)
 
