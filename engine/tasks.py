@@ -6,7 +6,6 @@ Owns the answers of ``slim``, ``evaluate`` and ``export``; see :mod:`engine.api`
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,12 @@ from engine.channels.trace import trace
 from engine.criteria import score
 from engine.data.hashing import file_sha256
 from engine.errors import EngineFailure, UserError
-from engine.export.exporter import export_model
-from engine.export.parts import write_parts
 from engine.export.place import beside, move_in
 from engine.job import DataSpec, Goal, Job
 from engine.modelfile.graph import LayerGraph, Weights
-from engine.modelfile.reader import open_model, read_model
+from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build
-from engine.runs import MODEL, RunFolder
 from engine.search.context import open_data, open_files
-from engine.search.samples import write_export_samples
 from engine.training.evaluate import predict_outputs
 
 CHECK_SAMPLES = 8
@@ -154,7 +149,8 @@ def compare(
         outputs.
     """
     rng = np.random.default_rng(seed)
-    models = [build(linear_outputs(graph), weights) for graph, weights in (one, other)]
+    built = [build(linear_outputs(graph), weights) for graph, weights in (one, other)]
+    models = [keras.Model(model.inputs, model.outputs) for model in built]
     inputs = [
         rng.uniform(0.0, 1.0, (CHECK_SAMPLES, *(s or 32 for s in tensor.shape[1:]))).astype(
             "float32"
@@ -205,63 +201,6 @@ def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
         "seen": opened.data.seen,
         "notes": list(opened.notes),
     }
-
-
-def export(payload: dict[str, Any]) -> dict[str, Any]:
-    """Save in a checked format; see :func:`engine.api.export`."""
-    source = Path(payload["source"])
-    job: Job | None = None
-    if source.is_dir() and (source / "job.json").is_file():
-        job = RunFolder.open(source).job()
-        source = source / MODEL
-        if not source.is_file():
-            raise UserError(
-                "run.no_model",
-                f"This run has no accepted model yet: {payload['source']}.",
-                "Let the search go on first, with 'secateur resume'.",
-            )
-    data = payload["data"] or (None if job is None else job.data.source)
-    with tempfile.TemporaryDirectory(prefix="secateur-") as temporary:
-        wanted = Job(
-            model=str(source),
-            data=DataSpec(source=str(data)) if job is None else job.data,
-            weights=payload["weights"],
-            custom=payload["custom"] or (None if job is None else job.custom),
-        )
-        samples = None
-        if data is not None:
-            samples = Path(temporary) / "samples.npz"
-            write_samples(wanted, samples)
-        source = exportable(wanted, Path(temporary))
-        result = export_model(
-            source, payload["to"], Path(payload["out"]), quantize=payload["quantize"],
-            sparse=payload["sparse"], samples=samples, force=payload["force"],
-        )  # fmt: skip
-    answer = jsonio.to_plain(result)
-    if not isinstance(answer, dict):
-        raise EngineFailure("export.answer", "The export gave no answer.")
-    return answer
-
-
-def exportable(wanted: Job, scratch: Path) -> Path:
-    """What is exported: the file itself, or its parts where one file does not tell everything."""
-    source = Path(wanted.model)
-    given = {"weights": _path(wanted.weights), "custom": _path(wanted.custom)}
-    if source.is_file() and not any(given.values()):
-        read_model(source)
-        return source
-    file, weights = open_model(source, **given)
-    parts = scratch / source.stem
-    parts.mkdir()
-    write_parts(parts, file.graph, weights)
-    return parts
-
-
-def write_samples(wanted: Job, out: Path) -> None:
-    """The samples that an export of a model is checked and calibrated on."""
-    file, weights = open_files(wanted)
-    opened = open_data(wanted, file, weights)
-    write_export_samples(opened.data, opened.preprocess, out)
 
 
 def _path(text: str | None) -> Path | None:
