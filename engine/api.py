@@ -267,12 +267,29 @@ def export(
     *,
     quantize: str = "none",
     sparse: bool = False,
+    io: str = "float",
+    cluster: int | None = None,
     data: str | Path | None = None,
+    input_shape: Sequence[int] | None = None,
     force: bool = False,
     weights: str | Path | None = None,
     custom: str | Path | None = None,
 ) -> dict[str, Any]:
     """Save a model, or the model that a run ended with, in a format that was checked.
+
+    Parameters
+    ----------
+    quantize, sparse, io
+        For TFLite: ``none``, ``float16``, ``dynamic`` or ``int8``; zeros encoded; ``float``,
+        ``int8`` or ``uint8`` as the type of input and output of an int8 file.
+    cluster
+        Most different nonzero values of a kernel: kernels are clustered, and the centroids
+        fine-tuned where there are data.
+    data
+        Labelled data to calibrate on, to judge the file by and to take class names and
+        preprocessing from; those of the run where there is one.
+    input_shape
+        Without the batch axis; for a model that leaves sizes open.
 
     Raises
     ------
@@ -283,10 +300,50 @@ def export(
     """
     check_free(Path(out), force=force)
     return _task(
-        "engine.tasks:export",
-        source=str(source), to=to, out=str(out), quantize=quantize, sparse=sparse,
-        data=_text(data), force=force, weights=_text(weights), custom=_text(custom),
+        "engine.saving:export",
+        source=str(source), to=to, out=str(out), quantize=quantize, sparse=sparse, io=io,
+        cluster=cluster, data=_text(data), force=force, weights=_text(weights),
+        custom=_text(custom), input_shape=None if input_shape is None else list(input_shape),
     )  # fmt: skip
+
+
+def measure_gain(model: str | Path, *, input_shape: Sequence[int] | None = None) -> dict[str, Any]:
+    """What pruning can gain, from narrower random copies measured on this computer.
+
+    Raises
+    ------
+    UserError
+        Where the file cannot be opened or not be converted to TFLite.
+    """
+    return _task(
+        "engine.saving:preflight",
+        model=str(model), input_shape=None if input_shape is None else list(input_shape),
+    )  # fmt: skip
+
+
+def report(
+    run: str | Path, out: str | Path | None = None, *, force: bool = False
+) -> dict[str, Any]:
+    """Write the report of a run as one HTML file; its path and what it says.
+
+    Parameters
+    ----------
+    out
+        The file; by default ``report.html`` in the run folder, which is replaced.
+
+    Raises
+    ------
+    UserError
+        Where there is no such run, it has not begun, or ``out`` exists.
+    """
+    from engine.report.page import write_report
+
+    folder = runs.RunFolder.open(Path(run))
+    if out is not None:
+        check_free(Path(out), force=force)
+    place = folder.path / runs.REPORT if out is None else Path(out).absolute()
+    said = write_report(folder, place)
+    return {"schema": 1, "path": str(place), "bytes": place.stat().st_size, "report": said}
 
 
 def check_free(out: Path, *, force: bool) -> None:

@@ -262,9 +262,9 @@ def _add_export(commands: Any) -> None:
     parser.add_argument("--quantize", choices=get_args(Quantize), default="none")
     parser.add_argument("--sparse", action="store_true", help="encode zeros in the TFLite file")
     parser.add_argument("--io", choices=INPUT_TYPES, default="float",
-                        help="type of input and output of an int8 file (default: float)")  # fmt: skip
+                        help="type of input and output of an int8 file")  # fmt: skip
     parser.add_argument("--cluster", type=positive, metavar="N",
-                        help="let each kernel hold at most N different values, such as 32")  # fmt: skip
+                        help="at most N different weights a kernel, such as 32")  # fmt: skip
     parser.add_argument("--data", help="labelled data for calibration and checks")
     parser.add_argument("--input-shape", type=sizes, help="for open sizes, such as 224,224,3")
     parser.add_argument("--force", action="store_true", help="replace the output")

@@ -22,6 +22,8 @@ from engine import api, jsonio, runs
 from engine.cli import write_json
 from engine.errors import EXIT_DONE, EXIT_NOT_MET, EXIT_STOPPED
 from engine.job import Budget, DataSpec, Goal, Job
+from engine.telling.exports import export_lines
+from engine.telling.gain import gain_lines, gain_table
 from engine.terminal import SearchView, duration, percent, size
 
 if TYPE_CHECKING:
@@ -156,19 +158,43 @@ def export(options: argparse.Namespace) -> int:
     data = None if options.data is None else _given(options.data)
     answer = api.export(
         options.source, options.to, options.out, quantize=options.quantize,
-        sparse=options.sparse, data=data, force=options.force,
+        sparse=options.sparse, io=options.io, cluster=options.cluster, data=data,
+        input_shape=options.input_shape, force=options.force,
         weights=options.weights, custom=_allowed(options.custom),
     )  # fmt: skip
     if options.json:
         write_json(answer)
+    else:
+        for line in export_lines(answer):
+            _say(line)
+    return EXIT_DONE
+
+
+def preflight(options: argparse.Namespace) -> int:
+    """``secateur preflight``."""
+    answer = api.measure_gain(options.model, input_shape=options.input_shape)
+    if options.json:
+        write_json(answer)
         return EXIT_DONE
-    checks = answer["checks"]
-    agreement = checks["agreement"]
-    _say(
-        f"Saved {answer['path']}: {size(answer['bytes'])}, {size(answer['gzip_bytes'])} as gzip."
-        f" Re-opened in a fresh process, largest difference {checks['max_abs_diff']:.1e}"
-        + ("." if agreement is None else f", same answer on {percent(agreement)} of the samples.")
-    )
+    for line in gain_lines(answer):
+        _say(line)
+    head, *rows = gain_table(answer)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for index, name in enumerate(head):
+        table.add_column(name, justify="right" if index else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    return EXIT_DONE
+
+
+def report(options: argparse.Namespace) -> int:
+    """``secateur report``."""
+    answer = api.report(options.run, options.out, force=options.force)
+    if options.json:
+        write_json(answer)
+    else:
+        _say(f"Wrote {answer['path']} ({size(answer['bytes'])}), complete in itself.")
     return EXIT_DONE
 
 

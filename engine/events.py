@@ -146,11 +146,17 @@ class BaselineMeasured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensitivityMeasured:
-    """One group at one keep ratio, probed without training (value on a fixed subset)."""
+    """One group cut alone to ``kept`` of its channels, norms re-estimated, not trained.
+
+    ``value`` is the metric and ``loss`` the divergence from the dense model's answers in nats, both
+    on one fixed subset of the training images; ``keep`` is ``kept`` as a share of the group.
+    """
 
     group: str
     keep: float
     value: float
+    kept: int = 0
+    loss: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,13 +230,14 @@ class TrialDone:
 class ControlMeasured:
     """A model that stands beside the result: ``dense_fine_tuned`` or ``dense_int8``.
 
-    ``report`` is read in the same single reading as the final model's.
+    ``report`` is read in the same single reading as the final model's, with its ``interval``.
     """
 
     name: str
     search: float | None
     report: float | None
     epochs: int
+    interval: tuple[float, float] | None = None
     sizes: Sizes | None = None
 
 

@@ -26,10 +26,12 @@ from engine.runstate import RunState, fold_all
 JOB = "job.json"
 JOURNAL = "journal.jsonl"
 RESULT = "result.json"
+REPORT = "report.html"
 MODEL = "model.keras"
 LOG = "log.txt"
 CHECKPOINTS = "checkpoints"
 EXPORTS = "exports"
+EXPORT_LOG = "exports.jsonl"
 
 
 def default_base() -> Path:
@@ -207,6 +209,23 @@ class RunFolder:
     def write_result(self, result: dict[str, Any]) -> None:
         """Write ``result.json`` whole."""
         jsonio.write_json(self.path / RESULT, result)
+
+    def note_export(self, result: dict[str, Any]) -> None:
+        """Append an export made after the run, as ``export --json`` prints it, for the report."""
+        with (self.path / EXPORT_LOG).open("ab") as file:
+            file.write(jsonio.dumps(result) + b"\n")
+
+    def noted_exports(self) -> tuple[dict[str, Any], ...]:
+        """Exports made after the run, in order; a torn line is passed over."""
+        try:
+            lines = (self.path / EXPORT_LOG).read_bytes().splitlines()
+        except FileNotFoundError:
+            return ()
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                found.append(jsonio.loads(line))
+        return tuple(entry for entry in found if isinstance(entry, dict))
 
     def close(self) -> None:
         """Let go of journal and lock."""

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from engine import events as ev
 from engine import jsonio
 from engine.childproc import ProcessOutcome, child_environment, outcome_of, python_command
-from engine.errors import ErrorInfo
+from engine.errors import ErrorInfo, SecateurError
 from engine.report.result import result_of
 from engine.runs import LOG, RunFolder
 
@@ -90,12 +90,16 @@ class EngineProcess:
             yield event
         outcome = self._wait()
         if not ended:
+            from engine.report.page import write_report
+
             event = self._end_event(outcome)
             folder = RunFolder(self.run)
-            with contextlib.suppress(OSError):  # a full or read-only disk must not hide the end
+            # a full or read-only disk must not hide the end
+            with contextlib.suppress(OSError, SecateurError):
                 folder.append(event)
                 if event.outcome == "stopped":
                     folder.write_result(result_of(folder.state()))
+                write_report(folder)
             folder.close()
             yield event
 

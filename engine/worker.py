@@ -70,6 +70,7 @@ def main() -> None:
     threading.Thread(target=_listen, args=(sys.stdin.buffer, control), daemon=True).start()
     end = _work(folder, emit, control)
     emit.end(end)
+    _write_report(folder)
     folder.close()
     sys.stderr.flush()
     os._exit(0)  # TensorFlow's threads may abort while the interpreter is torn down
@@ -112,6 +113,14 @@ def _work(folder: RunFolder, emit: Emitter, control: EngineControl) -> ev.RunEnd
         traceback.print_exc()
         what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         return ended("failed", _failure("engine.bug", f"The engine failed ({what}).", folder))
+
+
+def _write_report(folder: RunFolder) -> None:
+    """The report, after the end was told: whoever watches reads on until this process is gone."""
+    from engine.report.page import write_report
+
+    with contextlib.suppress(OSError, SecateurError):
+        write_report(folder)
 
 
 def _failure(code: str, message: str, folder: RunFolder) -> ErrorInfo:

@@ -14,6 +14,7 @@ import numpy as np
 
 from engine import jsonio
 from engine.data.preprocess import Preprocess
+from engine.export.card import inside, read_inside
 from engine.export.compare import compare, judge, too_far
 from engine.export.request import CheckAnswer, CheckRequest
 from engine.export.samples import Samples, fit_samples, read_samples
@@ -31,7 +32,16 @@ def check(payload: Any) -> Any:
         reference = [file[f"r_{i}"] for i in range(len(file.files))]
     runners = {"tflite": _tflite, "savedmodel": _saved_model}
     answer = runners.get(request.format, _keras_file)(request, samples, reference)
+    if answer.failure is None and _lost_card(request):
+        answer = replace(answer, failure="its class names and preprocessing are not in it")
     return jsonio.to_plain(answer)
+
+
+def _lost_card(request: CheckRequest) -> bool:
+    """Whether the card that was put into the file cannot be read back."""
+    if request.card is None or request.format == "savedmodel":
+        return False
+    return read_inside(Path(request.path), request.format) != inside(request.card)
 
 
 def _tflite(request: CheckRequest, samples: Samples, reference: Outputs) -> CheckAnswer:
@@ -57,13 +67,20 @@ def _saved_model(request: CheckRequest, samples: Samples, reference: Outputs) ->
     from engine.export.source import limit_threads
 
     limit_threads(request.threads)
-    signatures = tf.saved_model.load(request.path).signatures
+    loaded = tf.saved_model.load(request.path)
+    signatures = loaded.signatures
     outputs = _serve(signatures["serving_default"], request.inputs, samples.inputs)
-    answer = _judge(request, samples, reference, outputs)
-    if answer.failure is not None or request.preprocess is None or len(request.inputs) > 1:
+    zeros = sum(
+        int(np.count_nonzero(variable.numpy() == 0))
+        for variable in loaded.kept
+        if variable.name.split(":")[0].endswith("kernel")
+    )
+    answer = replace(_judge(request, samples, reference, outputs), zeros=zeros)
+    preprocess = None if request.card is None else request.card.preprocess
+    if answer.failure is not None or preprocess is None or len(request.inputs) > 1:
         return answer
-    pixels = _pixels(request.preprocess, samples.inputs[0].shape)
-    prepared = request.preprocess.apply_numpy(pixels)
+    pixels = _pixels(preprocess, samples.inputs[0].shape)
+    prepared = preprocess.apply_numpy(pixels)
     expected = _serve(
         signatures["serving_default"], request.inputs, (prepared.astype(samples.inputs[0].dtype),)
     )
@@ -98,22 +115,27 @@ def _keras_file(request: CheckRequest, samples: Samples, reference: Outputs) -> 
     """Open the file as Secateur does and as Keras does; both must give the model's outputs."""
     import keras
 
-    from engine.export.source import inputs_of, limit_threads, open_source, run_model
+    from engine.export.source import (
+        inputs_of,
+        kernel_zeros,
+        limit_threads,
+        open_source,
+        run_model,
+    )
+    from engine.modelfile.custom_layers import custom_objects
 
     limit_threads(request.threads)
-    source = open_source(Path(request.path))
+    custom = None if request.custom is None else Path(request.custom)
+    source = open_source(Path(request.path), custom)
     samples = fit_samples(samples, inputs_of(source.model))
     answer = _judge(request, samples, reference, list(run_model(source.model, samples)))
     if answer.failure is not None:
         return answer
-    theirs = keras.saving.load_model(request.path, compile=False, safe_mode=True)
-    answer = _judge(request, samples, reference, list(run_model(theirs, samples)))
-    zeros = sum(
-        int(np.count_nonzero(keras.ops.convert_to_numpy(weight) == 0))
-        for weight in source.model.weights
-        if weight.name.endswith("kernel")
+    theirs = keras.saving.load_model(
+        request.path, compile=False, safe_mode=True, custom_objects=custom_objects(source.graph)
     )
-    return replace(answer, zeros=zeros)
+    answer = _judge(request, samples, reference, list(run_model(theirs, samples)))
+    return replace(answer, zeros=kernel_zeros(source.model))
 
 
 def _judge(

@@ -2,15 +2,15 @@
 
 Owns k-means on the values of each kernel (linear initialisation, zeros stay zeros) and the size
 that a codebook, an index and Huffman codes take (Han, Mao and Dally, ICLR 2016, sections 3 and
-4). It needs only numpy and trains nothing: centroids are fitted to the weights, fine-tuning them
-is the training room's work.
+4). It needs only numpy and trains nothing: centroids are fitted to the weights here and fine-tuned
+by :mod:`engine.export.centroids`.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,7 +68,11 @@ class Clustered:
 
 
 def cluster_weights(
-    graph: LayerGraph, weights: Weights, *, bits: Mapping[str, int] | int | None = None
+    graph: LayerGraph,
+    weights: Weights,
+    *,
+    bits: Mapping[str, int] | int | None = None,
+    values: int | None = None,
 ) -> Clustered:
     """Cluster every kernel.
 
@@ -79,6 +83,8 @@ def cluster_weights(
     bits
         Bits of an index, for all kernels or by layer name; by default 8 for convolutions and 5
         for dense layers, as in the paper.
+    values
+        Most different nonzero values of a kernel, instead of ``bits``: they follow from it.
     """
     made: Weights = {}
     codes: list[KernelCode] = []
@@ -90,7 +96,9 @@ def cluster_weights(
                 other_bytes += array.nbytes
                 continue
             width = _bits(graph, layer, bits)
-            clustered, code = _cluster(array, layer, name, width)
+            if values is not None:
+                width = max(1, (values - 1).bit_length())
+            clustered, code = _cluster(array, layer, name, width, values or 2**width)
             made[layer][name] = clustered
             codes.append(code)
             squares += float(np.sum((clustered - array).astype(np.float64) ** 2))
@@ -101,6 +109,14 @@ def cluster_weights(
         other_bytes=other_bytes,
         rmse=float(np.sqrt(squares / count)) if count else 0.0,
     )
+
+
+def recode(clustered: Clustered, weights: Weights) -> Clustered:
+    """The same after its centroids have moved: ``weights`` hold them now."""
+    codes = tuple(
+        code_of(weights[k.layer][k.weight], k.layer, k.weight, k.bits) for k in clustered.kernels
+    )
+    return replace(clustered, weights=weights, kernels=codes)
 
 
 def fit_centroids(values: np.ndarray, count: int) -> np.ndarray:
@@ -150,16 +166,11 @@ def _bits(graph: LayerGraph, layer: str, bits: Mapping[str, int] | int | None) -
     return bits if isinstance(bits, int) else bits.get(layer, default)
 
 
-def _cluster(array: np.ndarray, layer: str, name: str, bits: int) -> tuple[np.ndarray, KernelCode]:
+def code_of(array: np.ndarray, layer: str, name: str, bits: int) -> KernelCode:
+    """What a clustered kernel takes when it is coded."""
     flat = array.ravel()
     places = np.flatnonzero(flat)
-    centroids = fit_centroids(flat[places], 2**bits).astype(array.dtype)
-    centroids = centroids[centroids != 0]
-    clustered = np.zeros_like(flat)
-    index = np.zeros(0, np.int64)
-    if centroids.size:
-        index = np.searchsorted((centroids[1:] + centroids[:-1]) / 2, flat[places])
-        clustered[places] = centroids[index]
+    centroids, index = np.unique(flat[places], return_inverse=True)
     gaps = _gaps(places) if places.size < flat.size else np.zeros(0, np.int64)
     padding = int(np.count_nonzero(gaps == _PADDING))
     counts = np.bincount(index, minlength=centroids.size)
@@ -168,7 +179,7 @@ def _cluster(array: np.ndarray, layer: str, name: str, bits: int) -> tuple[np.nd
     fixed = bits * (places.size + padding) + POSITION_BITS * gaps.size
     huffman = huffman_bits(counts) + huffman_bits(gap_counts)
     tables = int(np.count_nonzero(counts)) + 2 * int(np.count_nonzero(gap_counts))
-    code = KernelCode(
+    return KernelCode(
         layer=layer,
         weight=name,
         bits=bits,
@@ -177,7 +188,21 @@ def _cluster(array: np.ndarray, layer: str, name: str, bits: int) -> tuple[np.nd
         fixed_bytes=codebook + -(-fixed // 8),
         huffman_bytes=codebook + tables + -(-huffman // 8),
     )
-    return clustered.reshape(array.shape), code
+
+
+def _cluster(
+    array: np.ndarray, layer: str, name: str, bits: int, count: int
+) -> tuple[np.ndarray, KernelCode]:
+    flat = array.ravel()
+    places = np.flatnonzero(flat)
+    centroids = fit_centroids(flat[places], count).astype(array.dtype)
+    centroids = centroids[centroids != 0]
+    clustered = np.zeros_like(flat)
+    if centroids.size:
+        index = np.searchsorted((centroids[1:] + centroids[:-1]) / 2, flat[places])
+        clustered[places] = centroids[index]
+    clustered = clustered.reshape(array.shape)
+    return clustered, code_of(clustered, layer, name, bits)
 
 
 def _gaps(places: np.ndarray) -> np.ndarray:

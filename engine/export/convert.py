@@ -14,11 +14,13 @@ import numpy as np
 
 from engine import jsonio
 from engine.errors import SecateurError
+from engine.export.card import embed_card
 from engine.export.place import gzip_bytes
 from engine.export.request import ConvertAnswer, ConvertRequest, SizesRequest
 from engine.export.samples import InputSpec, Samples, write_samples
 from engine.export.savedmodel import write_saved_model
 from engine.export.source import (
+    kernel_zeros,
     limit_threads,
     open_source,
     run_model,
@@ -29,6 +31,7 @@ from engine.export.source import (
 from engine.export.sparse import keep_where_it_helps
 from engine.export.tflite import convert_frozen, frozen_function
 from engine.export.unsafe import refuse_unsafe
+from engine.modelfile.custom import custom_file
 
 SIZE_CALIBRATION_SAMPLES = 4
 
@@ -60,6 +63,8 @@ def convert(payload: Any) -> Any:
         write_saved_model(model, inputs, out, preprocess=request.preprocess)
     else:
         model.save(out)
+    if request.card is not None:
+        embed_card(out, request.to, request.card)
     reference = run_model(model, samples)
     np.savez(Path(request.reference), **{f"r_{i}": r for i, r in enumerate(reference)})  # type: ignore[arg-type]
     if samples.live:
@@ -68,9 +73,11 @@ def convert(payload: Any) -> Any:
         inputs=tuple(s.name for s in inputs),
         input_specs=inputs,
         thresholds=thresholds_of(source),
+        custom=custom_file(source.graph),
         task=task,
         live=samples.live,
         sparse=sparse,
+        zeros=kernel_zeros(model),
         notes=tuple(notes),
     )
 
@@ -81,7 +88,7 @@ def sizes(payload: Any) -> Any:
     limit_threads()
     keras.utils.clear_session()
     model = open_source(Path(request.source)).model
-    samples, inputs = samples_for(model, None)
+    samples, inputs = samples_for(model, None, request.input_shape)
     frozen = frozen_function(model, inputs)
     plain = convert_frozen(frozen, inputs)
     if request.tflite is not None:

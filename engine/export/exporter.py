@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine import childproc, jsonio
-from engine.errors import EngineFailure, UserError
+from engine.errors import EngineFailure, SecateurError, UserError
 from engine.export.card import Card, card_place, write_card
+from engine.export.latency import latency_pair
 from engine.export.place import beside, bytes_of, gzip_bytes_of, move_in, refuse_existing
-from engine.export.request import CheckAnswer, CheckRequest, ConvertAnswer, ConvertRequest
-from engine.export.result import FORMATS, QUANTIZATIONS, Checks, ExportResult
+from engine.export.request import (
+    CheckAnswer,
+    CheckRequest,
+    ConvertAnswer,
+    ConvertRequest,
+    SizesRequest,
+)
+from engine.export.result import FORMATS, QUANTIZATIONS, Beside, Checks, ExportResult, Latency
 from engine.export.server import Caller
 from engine.export.unsafe import refuse_unsafe
 from engine.export.usage import load_lines, runs_on
@@ -40,6 +48,7 @@ def export_model(
     input_shape: Sequence[int] | None = None,
     metric: str | None = None,
     card: Card | None = None,
+    dense: Path | None = None,
     progress: Callable[[str], None] | None = None,
     caller: Caller = childproc.call,
 ) -> ExportResult:
@@ -66,8 +75,11 @@ def export_model(
     metric
         Metric for labelled samples; by default the one that model and labels suggest.
     card
-        Class names and preprocessing: written as JSON beside the file (:mod:`engine.export.card`)
-        and, as a second signature, into a SavedModel.
+        Class names and preprocessing: written as JSON beside the file and into it
+        (:mod:`engine.export.card`) and, as a second signature, into a SavedModel.
+    dense
+        The Keras file of the uncut model: its float32 and int8 files are made for comparison and
+        timed in turn with a TFLite export. They are not kept.
     progress
         Told ``"converting"``, ``"checking"``, ``"moving"``.
     caller
@@ -105,7 +117,7 @@ def export_model(
             io=io,
             samples=None if samples is None else str(samples.absolute()),
             input_shape=None if input_shape is None else tuple(input_shape),
-            preprocess=None if card is None else card.preprocess,
+            card=card,
         )
         say("converting")
         converted = _convert(request, caller)
@@ -118,6 +130,10 @@ def export_model(
                 f"at {out}.",
                 "Another quantisation may do; a SavedModel or .keras file holds the same model.",
             )
+        compared = _Compared(latency=checked.latency_ms)
+        if dense is not None and to == "tflite":
+            say("timing")
+            compared = _time_beside(made, dense, Path(scratch), request, caller)
         say("moving")
         if card is not None:
             beside_it = _write_card(card, request, converted, made, out)
@@ -125,7 +141,7 @@ def export_model(
                 move_in(beside_it, card_place(out, to), force=force)
         size, packed = bytes_of(made), gzip_bytes_of(made)
         move_in(made, out, force=force)
-    return _result(out, request, converted, checked, size, packed)
+    return _result(out, request, converted, checked, compared, size, packed)
 
 
 def _refuse(
@@ -160,7 +176,7 @@ def _refuse(
         )
     refuse_unsafe(quantize=quantize, sparse=sparse, io=io, calibrated=samples is not None)
     for path, what in ((source, "model"), (samples, "samples")):
-        if path is not None and not path.is_file():
+        if path is not None and not path.exists():
             raise UserError(
                 "export.not_found", f"There is no {what} file: {path}.", "Check the name."
             )
@@ -195,9 +211,10 @@ def _check(
         reference=request.reference,
         inputs=converted.inputs,
         thresholds=converted.thresholds,
+        custom=converted.custom,
         task=converted.task,
         metric=metric,
-        preprocess=request.preprocess,
+        card=request.card,
         quantize=request.quantize,
         threads=THREADS,
         runs=RUNS,
@@ -212,6 +229,42 @@ def _check(
             "Another format or quantisation may work.",
         ) from death
     return jsonio.from_plain(answer, CheckAnswer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    """Latency of an export, and of the uncut model's files where they took turns with it."""
+
+    latency: Latency | None
+    beside: dict[str, Beside] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def _time_beside(
+    made: Path, dense: Path, scratch: Path, request: ConvertRequest, caller: Caller
+) -> _Compared:
+    """Time the export in turn with the uncut model's float32 and int8 files."""
+    floats, int8 = scratch / "dense.tflite", scratch / "dense-int8.tflite"
+    asked = SizesRequest(
+        source=str(dense), tflite=str(floats), tflite_int8=str(int8),
+        input_shape=request.input_shape,
+    )  # fmt: skip
+    notes: tuple[str, ...] = ()
+    try:
+        caller("engine.export.convert:sizes", asked, timeout_s=CONVERT_TIMEOUT_S)
+    except SecateurError as error:
+        notes = (f"The uncut model was not timed beside it: {error.message}",)
+    paths = {
+        name: path
+        for name, path in (("dense_float32", floats), ("dense_int8", int8))
+        if path.exists()
+    }
+    own, *others = latency_pair([made, *paths.values()], threads=THREADS, runs=RUNS, caller=caller)
+    beside = {
+        name: Beside(bytes=bytes_of(path), gzip_bytes=gzip_bytes_of(path), latency_ms=latency)
+        for (name, path), latency in zip(paths.items(), others, strict=True)
+    }
+    return _Compared(latency=own, beside=beside, notes=notes)
 
 
 def _write_card(
@@ -237,10 +290,16 @@ def _result(
     request: ConvertRequest,
     converted: ConvertAnswer,
     checked: CheckAnswer,
+    compared: _Compared,
     size: int,
     packed: int,
 ) -> ExportResult:
-    notes = (*converted.notes, *checked.notes)
+    notes = (*converted.notes, *checked.notes, *compared.notes)
+    if request.quantize == "none" and checked.zeros not in (None, converted.zeros):
+        notes += (
+            f"The kernels of the file hold {checked.zeros} zeros, those of the model"
+            f" {converted.zeros}: the converter folded layers.",
+        )
     if converted.live:
         notes += ("No samples were given: it was compared on random input.",)
     return ExportResult(
@@ -254,10 +313,11 @@ def _result(
             metric=checked.metric,
             value=checked.value,
             model_value=checked.model_value,
-            latency_ms=checked.latency_ms,
+            latency_ms=compared.latency,
             samples=checked.samples,
             live=converted.live,
             zeros=checked.zeros,
+            model_zeros=converted.zeros,
         ),
         format=request.to,
         quantize=request.quantize,
@@ -270,9 +330,10 @@ def _result(
             sparse=converted.sparse,
             io=request.io,
             ops=checked.ops,
-            latency=checked.latency_ms,
+            latency=compared.latency,
         ),
         load=load_lines(request.to, out.name, inputs=converted.inputs),
+        beside=compared.beside,
         notes=notes,
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from engine.data.preprocess import Preprocess
 from engine.data.task import Task
+from engine.export.card import Card
 from engine.export.result import Latency
 from engine.export.samples import InputSpec
 
@@ -27,7 +28,12 @@ class ConvertRequest:
     io: str = "float"
     samples: str | None = None
     input_shape: tuple[int, ...] | None = None
-    preprocess: Preprocess | None = None
+    card: Card | None = None
+
+    @property
+    def preprocess(self) -> Preprocess | None:
+        """What a SavedModel prepares raw pixels with."""
+        return None if self.card is None else self.card.preprocess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +41,17 @@ class ConvertAnswer:
     """What was written: names of its inputs, thresholds of its outputs, in the model's order.
 
     ``live`` says that random samples were made up and written; ``sparse`` that the file is
-    sparsely encoded.
+    sparsely encoded. ``zeros`` are the exact zeros in the kernels of the model.
     """
 
     inputs: tuple[str, ...]
     thresholds: tuple[float | None, ...]
+    custom: str | None = None
     input_specs: tuple[InputSpec, ...] = ()
     task: Task | None = None
     live: bool = False
     sparse: bool = False
+    zeros: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -57,9 +65,10 @@ class CheckRequest:
     reference: str
     inputs: tuple[str, ...]
     thresholds: tuple[float | None, ...]
+    custom: str | None = None
     task: Task | None = None
     metric: str | None = None
-    preprocess: Preprocess | None = None
+    card: Card | None = None
     quantize: str = "none"
     threads: int = 2
     runs: int = 50
@@ -90,3 +99,4 @@ class SizesRequest:
     int8: bool = True
     tflite: str | None = None
     tflite_int8: str | None = None
+    input_shape: tuple[int, ...] | None = None

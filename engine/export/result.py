@@ -39,7 +39,7 @@ class Checks:
     pixel; None where the outputs are no decisions). ``metric`` and ``value`` need labelled
     samples; ``model_value`` is that of the model on the same ones. ``samples`` counts what was
     compared; ``live`` says that no samples were given and random input was used. ``zeros`` are the
-    exact zeros in the kernels of the written file (None for a SavedModel).
+    exact zeros in the kernels of the written file, ``model_zeros`` those of the model.
     """
 
     reloaded: bool
@@ -52,6 +52,39 @@ class Checks:
     samples: int = 0
     live: bool = False
     zeros: int | None = None
+    model_zeros: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A TFLite file of the uncut model, made for comparison and not kept."""
+
+    bytes: int
+    gzip_bytes: int
+    latency_ms: Latency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clusters:
+    """What clustering did to the kernels of an export.
+
+    ``values`` is the most distinct nonzero values of a kernel. ``fixed_bytes`` and
+    ``huffman_bytes`` are the whole model with codes of fixed length and with Huffman codes
+    (codebooks, indices, positions and code tables counted). ``loss_before`` and ``loss_after``
+    are the training loss before and after the centroids were fine-tuned in ``steps`` steps, None
+    where they were not. ``unclustered_value`` is the metric of the model before clustering, on
+    the samples of the check.
+    """
+
+    values: int
+    kernels: int
+    rmse: float
+    fixed_bytes: int
+    huffman_bytes: int
+    steps: int = 0
+    loss_before: float | None = None
+    loss_after: float | None = None
+    unclustered_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +94,9 @@ class ExportResult:
     ``bytes`` of a folder is the sum over its files, ``gzip_bytes`` the sum of their gzip sizes
     (level 9, no time stamp). ``ops`` counts the operators of a TFLite file; ``io`` is the type of
     its input and output. ``runs_on`` says where it was run and where not, ``load`` holds code that
-    loads it, by language. ``notes`` are sentences for people: what was assumed and did not help.
+    loads it, by language. ``beside`` are the ``dense_float32`` and ``dense_int8`` files of the
+    uncut model, timed in turn with this one. ``notes`` are sentences for people: what was assumed
+    and did not help.
     """
 
     path: str
@@ -75,4 +110,6 @@ class ExportResult:
     ops: dict[str, int] | None = None
     runs_on: str | None = None
     load: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, Beside] = field(default_factory=dict)
+    cluster: Clusters | None = None
     notes: tuple[str, ...] = ()

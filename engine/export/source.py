@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from engine.data.task import Task, find_task, last_activation
 from engine.errors import UserError
-from engine.export.parts import read_parts
+from engine.export.parts import GRAPH, read_parts
 from engine.export.samples import InputSpec, Samples, fit_samples, live_samples, read_samples
 from engine.modelfile import LayerGraph, open_model, rebuild
 
@@ -48,15 +48,16 @@ class Source:
     model: keras.Model
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, custom: Path | None = None) -> Source:
     """Rebuild a model from a Keras file or from a folder of :mod:`engine.export.parts`.
 
-    No code of the file runs, and Keras itself never opens it.
+    No code of the file runs, and Keras itself never opens it; ``custom`` is the user's own file of
+    custom layers.
     """
-    if path.is_dir():
+    if (path / GRAPH).is_file():
         graph, weights = read_parts(path)
     else:
-        model_file, weights = open_model(path)
+        model_file, weights = open_model(path, custom=custom)
         graph = model_file.graph
     return Source(graph=graph, model=rebuild.build(graph, weights))
 
@@ -128,6 +129,15 @@ def samples_for(
         return samples, static_inputs(specs, samples)
     specs = static_inputs(specs, None, given)
     return live_samples(specs, tuple(_range(model, i) for i in range(len(specs)))), specs
+
+
+def kernel_zeros(model: keras.Model) -> int:
+    """Exact zeros in the kernels of a model, a shared one once."""
+    return sum(
+        int(np.count_nonzero(keras.ops.convert_to_numpy(weight) == 0))
+        for weight in model.weights
+        if weight.name.endswith("kernel")
+    )
 
 
 def run_model(model: keras.Model, samples: Samples) -> tuple[np.ndarray, ...]:

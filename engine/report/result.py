@@ -124,6 +124,7 @@ def _control(control: ev.ControlMeasured | None) -> dict[str, Any] | None:
         "search": control.search,
         "report": control.report,
         "epochs": control.epochs,
+        "interval": None if control.interval is None else list(control.interval),
         **_figures(control.sizes),
     }
 

@@ -119,10 +119,13 @@ def measure_control(
     """A control's value on the search split and, in the run's one reading, on the report split."""
     measure = context.measure
     search, report = (
-        measure.value(measure.rows(outputs(part), part.labels))
+        measure.rows(outputs(part), part.labels)
         for part in (context.data.search, context.data.report)
     )
-    return ev.ControlMeasured(name=name, search=search, report=report, epochs=epochs, sizes=sizes)
+    return ev.ControlMeasured(
+        name=name, search=measure.value(search), report=measure.value(report), epochs=epochs,
+        interval=measure.interval(report), sizes=sizes,
+    )  # fmt: skip
 
 
 def measure_int8(

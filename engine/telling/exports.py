@@ -43,6 +43,75 @@ def export_pairs(answer: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+def export_lines(answer: dict[str, Any]) -> tuple[str, ...]:
+    """What an export's JSON says, as sentences for a terminal."""
+    checks = answer["checks"]
+    metric = checks.get("metric")
+    lines = [
+        f"Saved {answer['path']}: {units.size(answer['bytes'])}; as a download"
+        f" {units.size(answer['gzip_bytes'])} (gzip).",
+        f"Re-opened in a fresh process and run on {_compared(checks)}: largest difference"
+        f" {checks['max_abs_diff']:.1e}, same answer {units.percent(checks['agreement'])}.",
+    ]
+    if checks.get("value") is not None:
+        lines.append(
+            f"{units.metric_name(metric).capitalize()} of the file"
+            f" {units.metric_value(checks['value'], metric)}, of the model it came from"
+            f" {units.metric_value(checks['model_value'], metric)}."
+        )
+    if checks.get("latency_ms") is not None:
+        lines.append(latency_sentence(answer))
+    cluster = answer.get("cluster")
+    if isinstance(cluster, dict):
+        lines.append(cluster_sentence(cluster, metric))
+    ops = answer.get("ops")
+    if isinstance(ops, dict) and ops:
+        lines.append(f"Operators: {', '.join(f'{n} {k}' for k, n in ops.items())}.")
+    lines.append(str(answer.get("runs_on") or ""))
+    return (*lines, *(f"note: {note}" for note in answer.get("notes") or ()))
+
+
+def latency_sentence(answer: dict[str, Any]) -> str:
+    """Latency of a file, and of the uncut model's files that took turns with it."""
+    own = answer["checks"]["latency_ms"]
+    words = (
+        f"Latency at batch 1: median {own['median']:.3g} ms, 90th percentile {own['p90']:.3g} ms,"
+        f" {own['runs']} runs, {units.plural(own['threads'], 'thread')}"
+    )
+    names = (("dense_float32", "float32"), ("dense_int8", "int8"))
+    beside = answer.get("beside") or {}
+    others = [
+        f"{word} {beside[name]['latency_ms']['median']:.3g} ms"
+        f" ({beside[name]['latency_ms']['median'] / own['median']:.1f}\u00d7)"
+        for name, word in names
+        if isinstance(beside.get(name), dict) and own["median"]
+    ]
+    return (
+        f"{words}; the uncut model in turn with it: {', '.join(others)}." if others else words + "."
+    )
+
+
+def cluster_sentence(cluster: dict[str, Any], metric: str | None = None) -> str:
+    """What clustering did."""
+    words = (
+        f"At most {cluster['values']} different weights a kernel:"
+        f" {units.size(cluster['fixed_bytes'])} with codes of fixed length,"
+        f" {units.size(cluster['huffman_bytes'])} with Huffman codes (codebooks and positions"
+        " counted)."
+    )
+    if cluster.get("loss_before") is None:
+        return words + " The centroids were not fine-tuned: that takes data."
+    if cluster["steps"]:
+        words += (
+            f" Centroids fine-tuned in {cluster['steps']} steps: training loss"
+            f" {cluster['loss_before']:.4g} to {cluster['loss_after']:.4g}."
+        )
+    else:
+        words += " Fine-tuning the centroids did not help; they stay as they were fitted."
+    whole = units.metric_value(cluster.get("unclustered_value"), metric)
+    return f"{words} Before clustering the model had {whole}."
+
+
 def load_code(answer: dict[str, Any]) -> str:
     """The Python that loads an export, empty where the engine gave none."""
     load = answer.get("load")

@@ -85,7 +85,7 @@ STATUSES: Final[dict[str, str]] = {
     "interrupted": "Interrupted",
 }
 _RESUMABLE: Final = frozenset({"engine.died", "engine.bug", "engine.io"})
-_CONTROLS: Final[dict[str, str]] = {
+CONTROLS: Final[dict[str, str]] = {
     "dense_fine_tuned": "The uncut model after the same fine-tuning",
     "dense_int8": "The uncut model in 8-bit integers",
 }
@@ -182,7 +182,7 @@ def sentence(event: LogEvent, metric: str | None = None) -> str:
         case ev.TrialDone():
             return verdict(event, metric)
         case ev.ControlMeasured():
-            name = _CONTROLS.get(event.name, event.name.replace("_", " "))
+            name = CONTROLS.get(event.name, event.name.replace("_", " "))
             return f"Control. {name}: {units.metric_value(event.search, metric)}."
         case ev.ReportMeasured():
             return (
@@ -238,6 +238,14 @@ def headline(state: RunState) -> str:
             return "The engine failed before anything was accepted"
         case _:
             return name
+
+
+def status(state: RunState) -> str:
+    """How a run stands, in a few words."""
+    report = state.report
+    if state.status == "met" and report is not None and report.confirmed:
+        return "Floor met, confirmed"
+    return STATUSES[state.status]
 
 
 def report_verdict(report: ev.ReportMeasured | None, metric: str | None) -> str:

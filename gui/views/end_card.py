@@ -67,10 +67,7 @@ class EndCard(Card):
         self._run = run
         self.title.setText("" if run is None else run.name)
         self.head.setText(sentences.headline(state))
-        report = state.report
-        confirmed = report is not None and report.met and report.confirmed
-        status = sentences.STATUSES[state.status]
-        self.chip.setText("Floor met, confirmed" if confirmed else status)
+        self.chip.setText(sentences.status(state))
         good = state.status == "met"
         set_role(self, "card-good" if good else "card")
         set_role(self.chip, "chip-good" if good else "chip-warn")
