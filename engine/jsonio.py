@@ -47,6 +47,16 @@ def loads(data: bytes | str) -> Any:
     return msgspec.json.decode(data)
 
 
+def _umask() -> int:
+    """The process's mask, which can only be read by setting it: once, at import."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write beside the place, flush to disk, move in whole; the old file stays until then."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -55,6 +65,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        Path(name).chmod(0o666 & ~_UMASK)  # others may read what they are handed
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from engine.export.exporter import export_model
 from engine.export.parts import write_parts
 from engine.export.preflight import preflight as measure_widths
 from engine.export.result import Clusters
-from engine.export.server import HelperProcess
+from engine.export.server import HelperProcess, fresh_checks
 from engine.inspection import with_input_shape
 from engine.job import DataSpec, Job
 from engine.modelfile.graph import LayerGraph, Weights
@@ -54,7 +54,7 @@ def export(payload: dict[str, Any]) -> dict[str, Any]:
             result = export_model(
                 source, payload["to"], Path(payload["out"]), quantize=payload["quantize"],
                 sparse=payload["sparse"], io=payload["io"], samples=samples, card=card,
-                dense=_uncut(folder, job, scratch), force=payload["force"], caller=_Fresh(helper),
+                dense=_uncut(folder, job, scratch), force=payload["force"], caller=fresh_checks(helper.call),
                 input_shape=payload["input_shape"],
             )  # fmt: skip
     answer = jsonio.to_plain(replace(result, cluster=clusters))
@@ -84,20 +84,6 @@ def exportable(job: Job, scratch: Path) -> Path:
         return source
     file, weights = open_model(source, **given)
     return _parts(scratch / source.stem, file.graph, weights)
-
-
-class _Fresh:
-    """A caller that converts and times in the helper, and checks in a process of its own."""
-
-    def __init__(self, helper: HelperProcess) -> None:
-        self._helper = helper
-
-    def __call__(self, target: str, payload: object, *, timeout_s: float) -> Any:
-        from engine.childproc import call
-
-        if ".check:" in target:
-            return call(target, payload, timeout_s=timeout_s)
-        return self._helper.call(target, payload, timeout_s=timeout_s)
 
 
 def _run_of(source: Path) -> RunFolder | None:
@@ -173,13 +159,13 @@ def _clustered(
     steps, before, after, whole = 0, None, None, None
     if opened is not None and opened.task.kind != "regression":
         train, check = opened.data.train, opened.data.search.sample(CHECK_SAMPLES)
-        outputs = predict_outputs(
-            build(file.graph, weights), check.images, preprocess=opened.transform
-        )
+        model = build(file.graph, weights)
+        outputs = predict_outputs(model, check.images, preprocess=opened.transform)
         _, whole = judge(outputs, np.asarray(check.labels), opened.task, opened.measure.name)
         tuned = tune_centroids(
             file.graph, clustered, train.images, train.labels, preprocess=opened.transform,
             loss=loss_of(opened.task, opened.data.ignore_label),
+            teacher=predict_outputs(model, train.images, preprocess=opened.transform),
         )  # fmt: skip
         clustered, steps = tuned.clustered, tuned.steps
         before, after = tuned.loss_before, tuned.loss_after

@@ -23,6 +23,7 @@ from engine.training.model_parts import single_output
 from engine.training.settings import LossSpec
 
 STEPS, BATCH = 200, 64
+TEMPERATURE = 2.0
 REACH = 0.002
 """How far a centroid moves in a step, over the standard deviation of its kernel's weights."""
 
@@ -74,6 +75,7 @@ def tune_centroids(
     *,
     preprocess: Callable[[Any], Any],
     loss: LossSpec,
+    teacher: np.ndarray,
     steps: int = STEPS,
     seed: int = 0,
 ) -> Tuned:
@@ -87,6 +89,9 @@ def tune_centroids(
         Training samples as :func:`engine.training.finetune.fine_tune` takes them.
     preprocess
         From images to the model's input, as TensorFlow operations.
+    teacher
+        Outputs of the model before clustering for ``images``: half of the loss is how far the
+        clustered one is from them.
     steps
         Batches of 64; the step size falls linearly to 0.
     """
@@ -104,16 +109,17 @@ def tune_centroids(
     optimizer = keras.optimizers.Adam(REACH)
     optimizer.build([kernel.moved for kernel in kernels])
 
-    def batch_loss(some: Any, told: Any) -> Any:
+    def batch_loss(some: Any, told: Any, taught: Any) -> Any:
         outputs = single_output(model(preprocess(tf.cast(some, tf.float32)), training=False))
         logits = losses.logits_of(outputs, loss)
         values, counts = losses.label_loss(logits, losses.fit_labels(told, logits, loss), loss)
-        return losses.weighted_mean(values, counts)
+        apart = losses.teacher_loss(logits, losses.logits_of(taught, loss), loss, TEMPERATURE)
+        return losses.weighted_mean(0.5 * values + 0.5 * apart, counts)
 
-    def step(some: Any, told: Any) -> None:
+    def step(some: Any, told: Any, taught: Any) -> None:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([kernel.variable for kernel in kernels])
-            value = batch_loss(some, told)
+            value = batch_loss(some, told, taught)
         found = tape.gradient(
             value, [kernel.variable for kernel in kernels],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
@@ -125,16 +131,21 @@ def tune_centroids(
 
     compiled, judged = tf.function(step), tf.function(batch_loss)
     batches = _batches(len(images), steps, seed)
+
+    def samples(chosen: np.ndarray) -> tuple[Any, Any, Any]:
+        arrays = images[chosen], labels[chosen], teacher[chosen]
+        return tuple(tf.constant(array) for array in arrays)
+
     seen = np.unique(np.concatenate(batches))[: 32 * BATCH]
 
     def mean_loss() -> float:
         parts = [seen[i : i + BATCH] for i in range(0, len(seen) - len(seen) % BATCH or 1, BATCH)]
-        return float(np.mean([judged(images[p], labels[p]).numpy() for p in parts]))
+        return float(np.mean([judged(*samples(p)).numpy() for p in parts]))
 
     before = mean_loss()
     for number, chosen in enumerate(batches):
         optimizer.learning_rate = REACH * (1 - number / len(batches))
-        compiled(tf.constant(images[chosen]), tf.constant(labels[chosen]))
+        compiled(*samples(chosen))
     after = mean_loss()
     if not after < before:
         return Tuned(clustered=clustered, steps=0, loss_before=before, loss_after=before)

@@ -31,6 +31,16 @@ class Caller(Protocol):
         """Call ``"module:function"`` with a payload; see :func:`engine.childproc.call`."""
 
 
+def fresh_checks(caller: Caller) -> Caller:
+    """A caller that sends every promise check to a process of its own, all else to ``caller``."""
+
+    def call(target: str, payload: object, *, timeout_s: float) -> Any:
+        chosen = childproc.call if ".check:" in target else caller
+        return chosen(target, payload, timeout_s=timeout_s)
+
+    return call
+
+
 class HelperProcess:
     """One process that serves calls, one after the other. Thread-safe.
 

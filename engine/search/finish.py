@@ -15,7 +15,10 @@ from engine import events as ev
 from engine import jsonio
 from engine.control import EngineControl
 from engine.errors import SecateurError
+from engine.export.card import Card
 from engine.export.exporter import export_model
+from engine.export.parts import write_parts
+from engine.export.server import fresh_checks
 from engine.modelfile.rebuild import build
 from engine.runs import EXPORTS, MODEL, RunFolder
 from engine.search.context import Context, Emit
@@ -79,7 +82,7 @@ def finish(
     control.checkpoint()
     emit(ev.PhaseStarted(phase="export"))
     for to in context.job.export:
-        _export(context, to, folder, emit)
+        _export(context, to, folder, emit, meter)
     return "met" if report.met else "not_met"
 
 
@@ -149,21 +152,22 @@ def _latencies(
     return ev.LatenciesMeasured(baseline=baseline, final=final)
 
 
-def _export(context: Context, to: str, folder: RunFolder, emit: Emit) -> None:
+def _export(context: Context, to: str, folder: RunFolder, emit: Emit, meter: SizeMeter) -> None:
     quantize = context.job.quantize if to == "tflite" else "none"
     name = Path(context.job.model).stem + SUFFIXES[to]
     out = folder.path / EXPORTS / name
     with tempfile.TemporaryDirectory(prefix="secateur-") as temporary:
-        samples = Path(temporary) / "samples.npz"
+        samples, dense = Path(temporary) / "samples.npz", Path(temporary) / "dense"
         write_export_samples(context.data, context.preprocess, samples)
+        dense.mkdir()
+        write_parts(dense, context.candidate.graph, context.candidate.weights)
         result = export_model(
-            folder.path / MODEL,
-            to,
-            out,
-            quantize=quantize,
-            samples=samples,
-            force=True,
-        )
+            folder.path / MODEL, to, out, quantize=quantize, samples=samples, dense=dense,
+            card=Card(
+                class_names=tuple(context.data.class_names), preprocess=context.preprocess
+            ),
+            force=True, caller=fresh_checks(meter.call),
+        )  # fmt: skip
     plain = jsonio.to_plain(result)
     plain["path"] = f"{EXPORTS}/{name}"
     emit(ev.Exported(path=plain["path"], result=plain))
