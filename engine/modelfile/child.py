@@ -19,6 +19,7 @@ from engine.modelfile.bundle import Bundle
 from engine.modelfile.custom import Custom, custom_of, mark_custom
 from engine.modelfile.hdf5 import H5File
 from engine.modelfile.json_text import json_object
+from engine.modelfile.layout import turn_channels
 from engine.modelfile.match import match_names, match_places
 from engine.modelfile.match_objects import match_objects
 from engine.modelfile.objects import bad_config
@@ -227,7 +228,7 @@ def _built(
     model: dict[str, Any], generation: int, backend: str, custom: Custom | None
 ) -> tuple[Built, tuple[str, ...]]:
     tree = model_tree(model if custom is None else mark_custom(model, custom), generation)
-    warnings = settle_kernels(tree, generation, backend)
+    warnings = settle_kernels(tree, generation, backend) + turn_channels(tree)
     return build(tree), warnings
 
 
