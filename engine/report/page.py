@@ -76,7 +76,7 @@ def report_data(
             f"This run has not begun, there is nothing to report: {name}.",
             "Start it with 'secateur resume'.",
         )
-    exports = [*(e.result for e in state.exports), *later]
+    exports = facts.newest_exports([*(e.result for e in state.exports), *later])
     return {
         "schema": SCHEMA,
         "title": sentences.headline(state),
@@ -94,7 +94,7 @@ def report_data(
         "provenance": dict(facts.provenance(job, state)),
         "notes": list(facts.data_notes(state)),
         "measured": dict(facts.measured(state)),
-        "result": {**result_of(state), "exports": exports},
+        "result": {**result_of(state), "exports": list(exports)},
     }
 
 

@@ -77,7 +77,7 @@ def cloud_svg(state: RunState, measure: Measure) -> str:
         _mark(root, point, place, found)
     notes = [f"\u2193 {units.plural(below, 'model')} further down"] if below else []
     if found.unmeasured:
-        notes.append(f"{units.plural(found.unmeasured, 'model')} of no measured size left out")
+        notes.append(f"{units.plural(found.unmeasured, 'model')} without a measured size not shown")
     note = _text(root, _LEFT + 8, CLOUD_HEIGHT - _BOTTOM - 8, "note", "start")
     note.text = "; ".join(notes)
     return _text_of(root)

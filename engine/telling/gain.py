@@ -22,12 +22,12 @@ def gain_lines(answer: dict[str, Any]) -> tuple[str, ...]:
     half = next((w for w in widths if w["keep"] == 0.5), widths[-1])
     faster = _ratio(widths[0], half, "latency_ms")
     macs = answer["macs_removable"]
-    worth = "" if macs is None else f" and {units.percent(macs, 0)} of the multiply-adds"
+    worth = "" if macs is None else f" and {units.percent(macs)} of the multiply-adds"
     verb = "is" if cuttable == 1 else "are"
     speed = "not faster" if faster < 1.05 else f"{faster:.1f}\u00d7 faster"
     lines = [
         f"{cuttable} of {units.plural(groups, 'channel group')} {verb} removable: at most"
-        f" {units.percent(share, 0)} of the parameters{worth}; of the time"
+        f" {units.percent(share)} of the parameters{worth}; of the time"
         f" {units.percent(float(answer['time_removable']), 0)} at the narrowest copy measured.",
         f"With {units.percent(half['keep'], 0)} of the channels it is"
         f" {_size_ratio(widths[0], half)} smaller and"
