@@ -1,4 +1,4 @@
-"""Work done by the command line in a child process: evaluate, export.
+"""Work done by the command line in a child process: evaluate, export, report.
 
 Owns the command lines and how their one JSON object is read, whatever the exit code. What the
 window does this way has the same result as in a terminal. Blocks: call it in :mod:`gui.tasks`.
@@ -16,6 +16,7 @@ from engine import jsonio
 from engine.childproc import child_environment, outcome_of, python_command
 from engine.errors import EngineFailure, ErrorInfo
 from engine.job import DataSpec, Quantize
+from engine.modelfile.consent import require_allowed
 
 ExportKind = Literal["tflite", "savedmodel", "keras", "h5"]
 
@@ -28,14 +29,22 @@ class ExportRequest:
     to: ExportKind
     out: Path
     quantize: Quantize = "none"
+    sparse: bool = False
+    io: str = "float"
+    cluster: int | None = None
     data: DataSpec | None = None
     force: bool = False
+    custom: str | None = None
 
 
-def evaluate_command(model: Path, data: DataSpec, metric: str | None) -> list[str]:
+def evaluate_command(
+    model: Path, data: DataSpec, metric: str | None, custom: str | None = None
+) -> list[str]:
     """``secateur evaluate`` on the search split."""
     command = python_command("engine.cli", "evaluate", str(model), *_data_arguments(data))
     command += ["--split", "search", "--json"]
+    if custom is not None:
+        command += ["--custom", custom]
     return command if metric is None else [*command, "--metric", metric]
 
 
@@ -43,11 +52,24 @@ def export_command(request: ExportRequest) -> list[str]:
     """``secateur export``."""
     command = python_command("engine.cli", "export", str(request.source))
     command += ["--to", request.to, "-o", str(request.out), "--json"]
+    if request.custom is not None:
+        command += ["--custom", request.custom]
     if request.quantize != "none":
         command += ["--quantize", request.quantize]
+    if request.sparse:
+        command += ["--sparse"]
+    if request.io != "float":
+        command += ["--io", request.io]
+    if request.cluster is not None:
+        command += ["--cluster", str(request.cluster)]
     if request.data is not None:
         command += ["--data", request.data.source]
     return [*command, "--force"] if request.force else command
+
+
+def report_command(run: Path) -> list[str]:
+    """``secateur report``."""
+    return python_command("engine.cli", "report", str(run), "--json")
 
 
 class JsonCommand:
@@ -81,8 +103,11 @@ class JsonCommand:
         Raises
         ------
         SecateurError
-            The error that the command told, or :class:`EngineFailure` where it told none.
+            The error that the command told, or :class:`EngineFailure` where it told none; where a
+            file of custom layers has changed since it was allowed, too.
         """
+        if "--custom" in self.arguments:
+            require_allowed(Path(self.arguments[self.arguments.index("--custom") + 1]))
         with self._lock:
             if self._killed:
                 raise EngineFailure("child.ended", f"It was ended: {_verb(self.arguments)}.")

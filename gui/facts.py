@@ -29,7 +29,10 @@ class GroupFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """A model that was read, not run. Shapes are without the batch axis."""
+    """A model that was read, not run. Shapes are without the batch axis.
+
+    ``custom`` is the Python file of its custom layers.
+    """
 
     path: str
     size_bytes: int
@@ -38,6 +41,12 @@ class ModelFacts:
     outputs: tuple[tuple[int | None, ...] | None, ...]
     groups: tuple[GroupFacts, ...]
     opened: ModelOpened
+    custom: str | None = None
+
+    @property
+    def prunable(self) -> bool:
+        """Whether it can be pruned; a TensorFlow Lite file can only be looked at."""
+        return self.opened.format != "tflite"
 
     @property
     def name(self) -> str:
@@ -50,8 +59,8 @@ class ModelFacts:
         return sum(g.channels for g in self.groups if g.prunable)
 
 
-def read_facts(path: Path) -> ModelFacts:
-    """Read a model file; blocks for a second or so.
+def read_facts(path: Path, custom: Path | None = None) -> ModelFacts:
+    """Read a model file; blocks for a second or so. A file of custom layers is read, not run.
 
     Raises
     ------
@@ -60,9 +69,9 @@ def read_facts(path: Path) -> ModelFacts:
     """
     from engine.channels.cost import cost
     from engine.channels.trace import trace
-    from engine.modelfile.reader import read_model
+    from engine.modelfile.reader import view_model
 
-    model = read_model(path)
+    model = view_model(path, custom=custom)
     graph = model.graph
     channels = trace(graph)
     costs = cost(graph)
@@ -75,6 +84,7 @@ def read_facts(path: Path) -> ModelFacts:
         zeros = [w.zeros for w in kernels if w.zeros is not None]
         produced = full[-1] if layer.weights and full is not None and len(full) >= 2 else None
         measured = costs.layers.get(name)
+        unknown = model.format == "tflite"
         group, reason = channels.layer_group(name), channels.layer_reason(name)
         layers.append(
             LayerState(
@@ -82,7 +92,7 @@ def read_facts(path: Path) -> ModelFacts:
                 class_name=layer.class_name,
                 output_shape=None if full is None else full[1:],
                 params=layer.params,
-                macs=None if measured is None else measured.macs,
+                macs=None if measured is None or unknown else measured.macs,
                 channels=produced,
                 channels_kept=produced,
                 prunable_weights=sum(w.size for w in kernels),
@@ -94,7 +104,8 @@ def read_facts(path: Path) -> ModelFacts:
         )
     return ModelFacts(
         path=str(path),
-        size_bytes=path.stat().st_size,
+        size_bytes=_size(path),
+        custom=None if custom is None else str(custom),
         written_by=model.written_by,
         inputs=tuple(_no_batch(graph.shape(t)) for t in graph.inputs),
         outputs=tuple(_no_batch(graph.shape(t)) for t in graph.outputs),
@@ -112,11 +123,18 @@ def read_facts(path: Path) -> ModelFacts:
             name=path.stem,
             format=model.format,
             params=graph.params,
-            macs=costs.macs,
+            macs=None if model.format == "tflite" else costs.macs,
             layers=tuple(layers),
             warnings=tuple(model.warnings),
         ),
     )
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a SavedModel folder."""
+    if not path.is_dir():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def _no_batch(shape: tuple[int | None, ...] | None) -> tuple[int | None, ...] | None:

@@ -9,9 +9,16 @@ from engine.runs import JOB
 
 Kind = Literal["model", "data", "run"]
 
-MODEL_FILTER = "Keras models (*.keras *.h5 *.hdf5);;All files (*)"
+MODEL_FILTER = "Models (*.keras *.h5 *.hdf5 *.tflite saved_model.pb);;All files (*)"
+CUSTOM_FILTER = "Python files (*.py)"
 DATA_FILTER = "Labelled data (*.npz *.npy *.h5 *.hdf5 *.csv *.py);;All files (*)"
+_IN_SAVEDMODEL = frozenset({"saved_model.pb", "keras_metadata.pb"})
 _HDF5 = frozenset({".h5", ".hdf5"})
+
+
+def model_place(path: Path) -> Path:
+    """The folder of a SavedModel where one of its files was chosen; else the path itself."""
+    return path.parent if path.name in _IN_SAVEDMODEL else path
 
 
 def kind_of(path: Path, *, has_model: bool, has_data: bool) -> Kind:

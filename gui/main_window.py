@@ -145,6 +145,7 @@ class MainWindow(QMainWindow):
         }
         return {
             "open_model": self.opener.choose_model,
+            "model_folder": self.opener.choose_model_folder,
             "sample": self.opener.sample,
             "data_file": self.opener.choose_data_file,
             "data_folder": self.opener.choose_data_folder,
@@ -260,6 +261,9 @@ class MainWindow(QMainWindow):
     def _on_failed(self, error: ErrorInfo, can_resume: bool) -> None:
         message, hint = sentences.problem(error)
         actions = (Action("Resume", self.session.resume_run),) if can_resume else ()
+        refused = self.session.refused
+        if error.code == "model.unknown_class" and refused is not None:
+            actions = (Action("Name its Python file", lambda: self.opener.choose_custom(refused)),)
         self.banner.tell("bad", message, hint, details=self._details(error), actions=actions)
         self._banner_place.show()
 

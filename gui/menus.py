@@ -31,6 +31,7 @@ class Menus:
         bar = window.menuBar()
         file_menu = bar.addMenu("&File")
         self._add(file_menu, "open_model", "&Open a model \u2026", QKeySequence.StandardKey.Open)
+        self._add(file_menu, "model_folder", "Open a Saved&Model folder \u2026")
         self._add(file_menu, "sample", "Try the &sample")
         self.recent = file_menu.addMenu("&Recent models")
         file_menu.addSeparator()

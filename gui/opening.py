@@ -5,13 +5,15 @@ Owns the file dialogs and what a path is taken for. What is open is :mod:`gui.se
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from engine.job import DataSpec, Goal
-from gui.files import DATA_FILTER, MODEL_FILTER, kind_of
+from engine.modelfile.consent import allow, is_allowed
+from gui.files import CUSTOM_FILTER, DATA_FILTER, MODEL_FILTER, kind_of, model_place
 from gui.resources import sample_model
 from gui.session import Session
 from gui.settings import Settings
@@ -39,6 +41,7 @@ class Opener(QObject):
         self._window = window
         self._session = session
         self._settings = settings
+        self.ask_custom: Callable[[Path, str], bool] = self._ask_custom
 
     def path(self, path: Path) -> None:
         """Open a model, data or a run: whichever the path is."""
@@ -56,7 +59,7 @@ class Opener(QObject):
     def model(self, path: Path) -> None:
         """Read a model file and show it."""
         if not self._busy():
-            self._session.open_model(path.absolute())
+            self._session.open_model(model_place(path.absolute()))
             self.opened.emit()
 
     def data(self, path: Path) -> None:
@@ -81,6 +84,30 @@ class Opener(QObject):
         if name:
             self.model(Path(name))
 
+    def choose_model_folder(self) -> None:
+        """Ask for a SavedModel folder."""
+        name = QFileDialog.getExistingDirectory(self._window, "Open a SavedModel folder")
+        if name:
+            self.model(Path(name))
+
+    def choose_custom(self, model: Path) -> None:
+        """Ask for the Python file of a model's custom layers, and whether it may run."""
+        title = f"The Python file with the custom layers of {model.name}"
+        name, _ = QFileDialog.getOpenFileName(self._window, title, str(model.parent), CUSTOM_FILTER)
+        if name:
+            self.custom(model, Path(name))
+
+    def custom(self, model: Path, file: Path) -> None:
+        """Open a model with a file of custom layers; one that was allowed is not asked for."""
+        if self._busy():
+            return
+        if not is_allowed(file):
+            if not self.ask_custom(file, model.name):
+                return
+            allow(file)
+        self._session.open_model(model, custom=file.absolute())
+        self.opened.emit()
+
     def choose_data_file(self) -> None:
         """Ask for a data file."""
         name, _ = QFileDialog.getOpenFileName(self._window, "Choose a data file", "", DATA_FILTER)
@@ -99,6 +126,11 @@ class Opener(QObject):
         name = QFileDialog.getExistingDirectory(self._window, "Open a run")
         if name and not self._busy():
             self._session.open_run(Path(name))
+
+    def _ask_custom(self, file: Path, model: str) -> bool:
+        from gui.views.custom import CustomDialog
+
+        return CustomDialog(file, model, self._window).exec() == CustomDialog.DialogCode.Accepted
 
     def _busy(self) -> bool:
         if self._session.searching:

@@ -64,6 +64,7 @@ class Session(QObject):
         self.baseline: Baseline | None = None
         self.run: Path | None = None
         self.reading: Path | None = None
+        self.refused: Path | None = None
         self.measuring = False
         self.stopping = False
         self.kill_offered = False
@@ -95,11 +96,14 @@ class Session(QObject):
 
     # wishes
 
-    def open_model(self, path: Path) -> None:
+    def open_model(self, path: Path, custom: Path | None = None) -> None:
         """Read a model file; :attr:`model_read` or :attr:`failed` follows."""
         self.reading = path
+        self.refused = None
         self._reading_id = self.tasks.start(
-            lambda: read_facts(path), self._on_model_read, self._on_model_failed
+            lambda: read_facts(path) if custom is None else read_facts(path, custom),
+            self._on_model_read,
+            self._on_model_failed,
         )
         self.verbs_changed.emit()
 
@@ -124,7 +128,7 @@ class Session(QObject):
         model, data = self.wishes.model, self.wishes.data
         if model is None or data is None or self.measuring:
             return
-        arguments = evaluate_command(Path(model.path), data, self.wishes.goal.metric)
+        arguments = evaluate_command(Path(model.path), data, self.wishes.goal.metric, model.custom)
         command = JsonCommand(arguments, timeout_s=MEASURE_TIMEOUT_S)
         self.measuring = True
         self._measuring_id = self.tasks.start(
@@ -227,7 +231,7 @@ class Session(QObject):
 
     def _on_model_failed(self, task: int, error: ErrorInfo) -> None:
         if task == self._reading_id:
-            self.reading = None
+            self.refused, self.reading = self.reading, None
             self.verbs_changed.emit()
             self.failed.emit(error, False)
 
@@ -272,9 +276,9 @@ class Session(QObject):
         self.verbs_changed.emit()
         self.run_opened.emit()
         if not same and model.exists():
-            self._read_model_of_run(model)
+            self._read_model_of_run(model, None if job.custom is None else Path(job.custom))
 
-    def _read_model_of_run(self, model: Path) -> None:
+    def _read_model_of_run(self, model: Path, custom: Path | None) -> None:
         run = self.run
 
         def on_read(_task: int, facts: ModelFacts) -> None:
@@ -282,7 +286,7 @@ class Session(QObject):
                 self._wish(model=facts)
                 self.verbs_changed.emit()
 
-        self.tasks.start(lambda: read_facts(model), on_read, lambda *_: None)
+        self.tasks.start(lambda: read_facts(model, custom), on_read, lambda *_: None)
 
     def _on_run_failed(self, _task: int, error: ErrorInfo) -> None:
         self.failed.emit(error, False)

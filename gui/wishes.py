@@ -40,7 +40,7 @@ class Wishes:
     @property
     def ready(self) -> bool:
         """Whether a search can start."""
-        return self.model is not None and self.data is not None
+        return self.model is not None and self.model.prunable and self.data is not None
 
     def job(self) -> Job:
         """The job of these wishes.
@@ -55,6 +55,7 @@ class Wishes:
         options = self.options
         return Job(
             model=self.model.path,
+            custom=self.model.custom,
             data=self.data,
             goal=self.goal,
             budget=options.budget,

@@ -415,9 +415,30 @@ def _grayscale(config: Config, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     return (tuple(shape),)
 
 
-@_rule("DepthToSpace SpaceToDepth")
-def _blocks(config: Config, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Shape]:
-    return ()
+def _blocks(*, wider: bool) -> OpRule:
+    """Channels that become positions (``wider``), or positions that become channels."""
+
+    def rule(config: Config, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Shape]:
+        shape = _first(args, kwargs)
+        size = _option(config, args, kwargs, "block_size", 1)
+        first = _option(config, args, kwargs, "data_format", 2) == "channels_first"
+        if len(shape) != 4 or not isinstance(size, int):
+            return ()
+        channels = 1 if first else 3
+        return (
+            tuple(
+                n if n is None or axis == 0
+                else (n // size**2 if wider else n * size**2) if axis == channels
+                else (n * size if wider else n // size)
+                for axis, n in enumerate(shape)
+            ),
+        )  # fmt: skip
+
+    return rule
+
+
+_rule("DepthToSpace")(_blocks(wider=True))
+_rule("SpaceToDepth")(_blocks(wider=False))
 
 
 @_rule("Ravel")

@@ -18,7 +18,13 @@ from gui.widgets.numbers import Numbers
 from gui.widgets.strip import LayerStrip
 from gui.wishes import Baseline
 
-_FORMATS = {"keras3": "Keras 3 (.keras)", "keras2": "Keras 2 (.keras)", "h5": "HDF5 (.h5)"}
+_FORMATS = {
+    "keras3": "Keras 3 (.keras)",
+    "keras2": "Keras 2 (.keras)",
+    "h5": "HDF5 (.h5)",
+    "savedmodel": "SavedModel (Keras 2)",
+    "tflite": "TFLite, to look at only",
+}
 _SEEN: tuple[tuple[str, str], ...] = (
     ("unknown", "Not known"),
     ("yes", "Yes"),

@@ -6,11 +6,12 @@ and a converter's crash cannot touch the window. Nothing is called saved before 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import QUrl, Signal
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -27,10 +28,16 @@ from engine.errors import ErrorInfo
 from engine.job import Quantize
 from engine.runs import MODEL
 from engine.telling import sentences, units
-from engine.telling.exports import export_pairs, load_code
-from gui.commands import ExportKind, ExportRequest, JsonCommand, export_command
+from gui.commands import (
+    ExportKind,
+    ExportRequest,
+    JsonCommand,
+    export_command,
+    report_command,
+)
 from gui.session import Session
-from gui.theme import GRID, set_role
+from gui.theme import GRID
+from gui.views.export_card import ExportCard
 from gui.widgets.basics import Card, Facts, Page, button, clear, label
 
 FORMATS: tuple[tuple[ExportKind, str, str, str], ...] = (
@@ -39,6 +46,12 @@ FORMATS: tuple[tuple[ExportKind, str, str, str], ...] = (
     ("keras", "Keras 3", ".keras", "One file to load and train further in Keras 3"),
     ("h5", "HDF5", ".h5", "One file in the older HDF5 layout, for Keras 3"),
 )
+NUMBER_TYPES = (
+    ("float", "Floats, converted inside"),
+    ("int8", "Signed bytes (int8)"),
+    ("uint8", "Unsigned bytes (uint8)"),
+)
+CLUSTERS = ((None, "As they are"), (32, "At most 32 a kernel"), (16, "At most 16 a kernel"))
 TIMEOUT_S = 3600.0
 
 
@@ -98,6 +111,13 @@ class ExportPanel(QScrollArea):
         for quantize, words in sentences.QUANTIZE.items():
             self.quantize.addItem(words, quantize)
         self.quantize_head = label("Quantise", "muted")
+        self.io = _choices("Input and output", NUMBER_TYPES)
+        self.io_head = label("Input and output", "muted")
+        self.cluster = _choices("Different weights", CLUSTERS)
+        self.cluster_head = label("Different weights", "muted")
+        self.sparse = QCheckBox("Encode zero weights, where that makes the file smaller")
+        self.sparse.setAccessibleName("Encode zero weights")
+        self.sparse_help = label("", "small", wrap=True)
         self.place = QLineEdit()
         self.place.setAccessibleName("Where to save")
         self.place.setAcceptDrops(False)
@@ -105,6 +125,9 @@ class ExportPanel(QScrollArea):
         self.replace = QCheckBox("Replace what is there")
         self.replace.setAccessibleName("Replace what is there")
         self.export_button = button("Export", self.start, role="primary")
+        self.report_button = button(
+            "Report", self.report, tip="One file to hand on: what was done, found and measured"
+        )
         self.busy = QProgressBar()
         self.busy.setTextVisible(False)
         self.busy.setAccessibleName("Exporting")
@@ -115,17 +138,24 @@ class ExportPanel(QScrollArea):
         place_row.addWidget(self.place_button)
         end_row = QHBoxLayout()
         end_row.addWidget(self.busy_words, 1)
+        end_row.addWidget(self.report_button)
         end_row.addWidget(self.export_button)
         grid.addWidget(label("Format", "muted"), 0, 0)
         grid.addWidget(self.format, 0, 1)
         grid.addWidget(self.format_help, 1, 1)
         grid.addWidget(self.quantize_head, 2, 0)
         grid.addWidget(self.quantize, 2, 1)
-        grid.addWidget(label("Save to", "muted"), 3, 0)
-        grid.addLayout(place_row, 3, 1)
-        grid.addWidget(self.replace, 4, 1)
-        grid.addLayout(end_row, 5, 0, 1, 2)
-        grid.addWidget(self.busy, 6, 0, 1, 2)
+        grid.addWidget(self.io_head, 3, 0)
+        grid.addWidget(self.io, 3, 1)
+        grid.addWidget(self.cluster_head, 4, 0)
+        grid.addWidget(self.cluster, 4, 1)
+        grid.addWidget(self.sparse, 5, 1)
+        grid.addWidget(self.sparse_help, 6, 1)
+        grid.addWidget(label("Save to", "muted"), 7, 0)
+        grid.addLayout(place_row, 7, 1)
+        grid.addWidget(self.replace, 8, 1)
+        grid.addLayout(end_row, 9, 0, 1, 2)
+        grid.addWidget(self.busy, 10, 0, 1, 2)
         self.set_up_button = button("Set up a search", self.set_up_wanted.emit, role="primary")
         row = QHBoxLayout()
         row.addWidget(self.set_up_button)
@@ -163,13 +193,18 @@ class ExportPanel(QScrollArea):
         to: ExportKind = self.format.currentData()
         quantize: Quantize = self.quantize.currentData() if to == "tflite" else "none"
         run = source == self._session.run
+        model = self._session.wishes.model
         return ExportRequest(
             source=source,
             to=to,
             out=Path(place).expanduser(),
             quantize=quantize,
+            sparse=self.sparse.isChecked() and self.sparse.isEnabled() and to == "tflite",
+            io=self.io.currentData() if quantize == "int8" else "float",
+            cluster=self.cluster.currentData() if to == "tflite" else None,
             data=None if run else self._session.wishes.data,
             force=self.replace.isChecked() and self.replace.isVisibleTo(self),
+            custom=None if model is None else model.custom,
         )
 
     @property
@@ -250,6 +285,21 @@ class ExportPanel(QScrollArea):
         self.refresh()
         self.failed.emit(error)
 
+    def report(self) -> None:
+        """Write the run's report anew and show it."""
+        run = self._session.run
+        if run is None or self._busy:
+            return
+        command = JsonCommand(report_command(run), timeout_s=TIMEOUT_S)
+        self._busy = True
+        self._show_busy()
+        self._session.tasks.start(command.run, self._on_reported, self._on_failed, command.kill)
+
+    def _on_reported(self, _task: int, answer: dict[str, Any]) -> None:
+        self._busy = False
+        self.refresh()
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(answer["path"])))
+
     def _show_exports_of_run(self) -> None:
         """Show what the run itself exported; cards of another run go."""
         run, exports = self._session.run, self._session.state.exports
@@ -263,36 +313,9 @@ class ExportPanel(QScrollArea):
 
     def add_result(self, answer: dict[str, Any]) -> None:
         """Show an export that was checked, newest first."""
-        card = Card()
-        set_role(card, "card-good")
-        row = QHBoxLayout()
-        path = Path(str(answer.get("path") or ""))
-        row.addWidget(label(path.name, "heading", select=True))
-        chip = label("saved and checked", "chip-good")
-        row.addWidget(chip, 0, Qt.AlignmentFlag.AlignVCenter)
-        row.addStretch(1)
-        code = load_code(answer)
-        if code:
-            row.addWidget(
-                button("Copy the code that loads it", lambda: self._copy(code), role="link")
-            )
-        row.addWidget(
-            button(
-                "Open the folder",
-                lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent))),
-                role="link",
-            )
-        )
-        card.body.addLayout(row)
-        facts = Facts()
-        facts.show_pairs(export_pairs(answer))
-        card.body.addWidget(facts)
-        card.setAccessibleName(f"Export {path.name}, saved and checked")
+        card = ExportCard(answer)
+        card.copied.connect(self.copied)
         self._results.insertWidget(0, card)
-
-    def _copy(self, code: str) -> None:
-        QGuiApplication.clipboard().setText(code)
-        self.copied.emit("the code that loads it")
 
     def results_text(self) -> str:
         """All results on show, as lines."""
@@ -320,6 +343,20 @@ class ExportPanel(QScrollArea):
         self.format_help.setText(next(f[3] for f in FORMATS if f[0] == to))
         self.quantize.setVisible(to == "tflite")
         self.quantize_head.setVisible(to == "tflite")
+        quantize = self.quantize.currentData()
+        self.io.setVisible(to == "tflite" and quantize == "int8")
+        self.io_head.setVisible(self.io.isVisibleTo(self.form))
+        self.cluster.setVisible(to == "tflite")
+        self.cluster_head.setVisible(to == "tflite")
+        self.sparse.setVisible(to == "tflite")
+        unsafe = quantize == "dynamic"
+        self.sparse.setEnabled(not unsafe)
+        self.sparse_help.setVisible(to == "tflite")
+        self.sparse_help.setText(
+            "Not with 8-bit weights of dynamic range: no runtime can run such a file."
+            if unsafe
+            else "The runtime unfolds them again when it loads the file: smaller, not faster."
+        )
         place = self.place.text().strip()
         self.replace.setVisible(bool(place) and Path(place).expanduser().exists())
 
@@ -346,3 +383,14 @@ class ExportPanel(QScrollArea):
             else ""
         )
         self.export_button.setEnabled(not busy and bool(self.place.text().strip()))
+        self.report_button.setVisible(self._session.run is not None)
+        self.report_button.setEnabled(not busy)
+
+
+def _choices(name: str, choices: Iterable[tuple[object, str]]) -> QComboBox:
+    """A box of choices, each with its value."""
+    box = QComboBox()
+    box.setAccessibleName(name)
+    for value, words in choices:
+        box.addItem(words, value)
+    return box

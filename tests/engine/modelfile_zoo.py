@@ -33,7 +33,7 @@ def _many(shapes: list[tuple[int, ...]], make: Callable[[Any], Any]) -> Case:
     return build
 
 
-SEQ, IMG, VOL = (12, 4), (8, 10, 4), (6, 5, 4, 4)
+SEQ, IMG, VOL, RGB = (12, 4), (8, 10, 4), (6, 5, 4, 4), (8, 10, 3)
 
 for _name, _case in {
     "Conv1D": _one(SEQ, lambda L: L.Conv1D(6, 3, padding="causal", dilation_rate=2)),
@@ -126,6 +126,8 @@ for _name, _case in {
     "RandomZoom": _one(IMG, lambda L: L.RandomZoom(0.1)),
     "RandomTranslation": _one(IMG, lambda L: L.RandomTranslation(0.1, 0.1)),
     "RandomContrast": _one(IMG, lambda L: L.RandomContrast(0.1)),
+    "RandomBrightness": _one(IMG, lambda L: L.RandomBrightness(0.1)),
+    "RandomCrop": _one(IMG, lambda L: L.RandomCrop(5, 7)),
     "CategoryEncoding": _one((5,), lambda L: L.CategoryEncoding(10), dtype="int32"),
     "Add": _many([IMG, IMG], lambda L: L.Add()),
     "Add_broadcast": _many([IMG, (1, 1, 4)], lambda L: L.Add()),
@@ -145,6 +147,7 @@ for _name, _case in {
     "SimpleRNN": _one(SEQ, lambda L: L.SimpleRNN(3, go_backwards=True)),
     "ConvLSTM1D": _one((3, 8, 2), lambda L: L.ConvLSTM1D(3, 2)),
     "ConvLSTM2D": _one((3, 6, 6, 2), lambda L: L.ConvLSTM2D(3, 2, return_sequences=True)),
+    "ConvLSTM3D": _one((3, 4, 4, 4, 2), lambda L: L.ConvLSTM3D(2, 2)),
     "Bidirectional": _one(SEQ, lambda L: L.Bidirectional(L.LSTM(3, name="inner"))),
     "Bidirectional_sum": _one(SEQ, lambda L: L.Bidirectional(L.GRU(3), merge_mode="sum")),
     "TimeDistributed": _one((3, 6, 6, 2), lambda L: L.TimeDistributed(L.Conv2D(3, 2))),
@@ -169,7 +172,37 @@ for _name, _case in {
     ),
     "Activation_layer": _one(IMG, lambda L: L.Conv2D(3, 2, activation=L.LeakyReLU(0.2))),
     "SpectralNormalization": _one(IMG, lambda L: L.SpectralNormalization(L.Conv2D(3, 2))),
-    "RandomGrayscale": _one((8, 10, 3), lambda L: L.RandomGrayscale()),
+    "RandomGrayscale": _one(RGB, lambda L: L.RandomGrayscale()),
+    "AdaptiveAveragePooling1D": _one(SEQ, lambda L: L.AdaptiveAveragePooling1D(3)),
+    "AdaptiveAveragePooling3D": _one(VOL, lambda L: L.AdaptiveAveragePooling3D(2)),
+    "AdaptiveMaxPooling3D": _one(VOL, lambda L: L.AdaptiveMaxPooling3D((2, 3, 2))),
+    "AugMix": _one(RGB, lambda L: L.AugMix()),
+    "AutoContrast": _one(RGB, lambda L: L.AutoContrast()),
+    "ContrastLimitedAdaptiveHistogramEqualization": _one(
+        RGB, lambda L: L.ContrastLimitedAdaptiveHistogramEqualization(tile_grid_size=(2, 2))
+    ),
+    "Equalization": _one(RGB, lambda L: L.Equalization()),
+    "MelSpectrogram": _one(
+        (256,),
+        lambda L: L.MelSpectrogram(
+            fft_length=64, sequence_stride=32, sequence_length=64, num_mel_bins=8
+        ),
+    ),
+    "RandAugment": _one(RGB, lambda L: L.RandAugment()),
+    "RandomColorDegeneration": _one(RGB, lambda L: L.RandomColorDegeneration(0.3)),
+    "RandomColorJitter": _one(RGB, lambda L: L.RandomColorJitter(brightness_factor=0.2)),
+    "RandomElasticTransform": _one(RGB, lambda L: L.RandomElasticTransform()),
+    "RandomErasing": _one(RGB, lambda L: L.RandomErasing()),
+    "RandomGaussianBlur": _one(RGB, lambda L: L.RandomGaussianBlur()),
+    "RandomHue": _one(RGB, lambda L: L.RandomHue(0.2)),
+    "RandomInvert": _one(RGB, lambda L: L.RandomInvert()),
+    "RandomPerspective": _one(RGB, lambda L: L.RandomPerspective()),
+    "RandomPosterization": _one(RGB, lambda L: L.RandomPosterization(4)),
+    "RandomSaturation": _one(RGB, lambda L: L.RandomSaturation(0.3)),
+    "RandomSharpness": _one(RGB, lambda L: L.RandomSharpness(0.3)),
+    "RandomShear": _one(RGB, lambda L: L.RandomShear(0.2, 0.1)),
+    "ReversibleEmbedding": _one((5,), lambda L: L.ReversibleEmbedding(10, 4), dtype="int32"),
+    "Solarization": _one(RGB, lambda L: L.Solarization(10, 0.3)),
 }.items():
     KERAS3_ONLY[_name] = _case
 
