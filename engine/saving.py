@@ -54,8 +54,8 @@ def export(payload: dict[str, Any]) -> dict[str, Any]:
             result = export_model(
                 source, payload["to"], Path(payload["out"]), quantize=payload["quantize"],
                 sparse=payload["sparse"], io=payload["io"], samples=samples, card=card,
-                dense=_uncut(folder, job, scratch), force=payload["force"], caller=fresh_checks(helper.call),
-                input_shape=payload["input_shape"],
+                dense=_uncut(folder, job, scratch), force=payload["force"],
+                input_shape=payload["input_shape"], caller=fresh_checks(helper.call),
             )  # fmt: skip
     answer = jsonio.to_plain(replace(result, cluster=clusters))
     if not isinstance(answer, dict):

@@ -332,7 +332,12 @@ def _result(
             ops=checked.ops,
             latency=compared.latency,
         ),
-        load=load_lines(request.to, out.name, inputs=converted.inputs),
+        load=load_lines(
+            request.to,
+            out.name,
+            inputs=converted.inputs,
+            pixels=request.preprocess is not None,
+        ),
         beside=compared.beside,
         notes=notes,
     )

@@ -48,7 +48,9 @@ def _not_micro(quantize: str, sparse: bool, io: str, ops: Mapping[str, int]) -> 
     return "TensorFlow Lite Micro was not measured"
 
 
-def load_lines(to: str, name: str, *, inputs: tuple[str, ...]) -> dict[str, str]:
+def load_lines(
+    to: str, name: str, *, inputs: tuple[str, ...], pixels: bool = False
+) -> dict[str, str]:
     """Code that loads the file and runs it once, by language; ``name`` is the file's own name.
 
     Parameters
@@ -59,14 +61,18 @@ def load_lines(to: str, name: str, *, inputs: tuple[str, ...]) -> dict[str, str]
         Name of the file or folder, as the code shall call it.
     inputs
         Names of the inputs in the signature, in order.
+    pixels
+        Whether a SavedModel has the signature that prepares raw pixels itself.
     """
     arguments = ", ".join(f"{n}={n}" for n in inputs)
     if to == "savedmodel":
+        raw = 'outputs = model.signatures["serving_pixels"](pixels=pixels)  # raw pixels\n'
         return {
             "python": (
                 "import tensorflow as tf\n"
-                f'serve = tf.saved_model.load("{name}").signatures["serving_default"]\n'
-                f"outputs = serve({arguments})\n"
+                f'model = tf.saved_model.load("{name}")\n'
+                f'outputs = model.signatures["serving_default"]({arguments})\n'
+                + (raw if pixels and len(inputs) == 1 else "")
             )
         }
     if to in ("keras", "h5"):

@@ -35,6 +35,12 @@ def export_pairs(answer: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         (units.metric_name(metric).capitalize(), value),
         ("Latency", _latency(checks.get("latency_ms"))),
     ]
+    beside = answer.get("beside")
+    if isinstance(beside, dict) and beside:
+        pairs.append(("Uncut model in turn with it", _beside(answer)))
+    cluster = answer.get("cluster")
+    if isinstance(cluster, dict):
+        pairs.append(("Clustered weights", cluster_sentence(cluster, metric)))
     runs_on, notes = answer.get("runs_on"), answer.get("notes")
     if isinstance(runs_on, str) and runs_on:
         pairs.append(("Runs on", runs_on))
@@ -78,17 +84,20 @@ def latency_sentence(answer: dict[str, Any]) -> str:
         f"Latency at batch 1: median {own['median']:.3g} ms, 90th percentile {own['p90']:.3g} ms,"
         f" {own['runs']} runs, {units.plural(own['threads'], 'thread')}"
     )
-    names = (("dense_float32", "float32"), ("dense_int8", "int8"))
-    beside = answer.get("beside") or {}
-    others = [
-        f"{word} {beside[name]['latency_ms']['median']:.3g} ms"
-        f" ({beside[name]['latency_ms']['median'] / own['median']:.1f}\u00d7)"
-        for name, word in names
-        if isinstance(beside.get(name), dict) and own["median"]
-    ]
-    return (
-        f"{words}; the uncut model in turn with it: {', '.join(others)}." if others else words + "."
-    )
+    others = _beside(answer)
+    return words + (f"; the uncut model in turn with it: {others}." if others else ".")
+
+
+def _beside(answer: dict[str, Any]) -> str:
+    """Latency of the uncut model's files, and how many times longer than this one's."""
+    own = answer["checks"]["latency_ms"]
+    words = []
+    for name, word in (("dense_float32", "float32"), ("dense_int8", "int8")):
+        other = (answer.get("beside") or {}).get(name)
+        if isinstance(other, dict):
+            median = other["latency_ms"]["median"]
+            words.append(f"{word} {median:.3g} ms ({units.times(median, own['median'])})")
+    return ", ".join(words)
 
 
 def cluster_sentence(cluster: dict[str, Any], metric: str | None = None) -> str:
@@ -112,10 +121,20 @@ def cluster_sentence(cluster: dict[str, Any], metric: str | None = None) -> str:
     return f"{words} Before clustering the model had {whole}."
 
 
-def load_code(answer: dict[str, Any]) -> str:
-    """The Python that loads an export, empty where the engine gave none."""
+COPIES = {
+    "python": ("Copy Python", "the Python that loads it"),
+    "kotlin": ("Copy Kotlin", "the Kotlin that loads it"),
+    "benchmark": ("Copy phone timing", "the commands that time it on a phone"),
+}
+"""Words for each kind of code that goes with an export: on a button, and once it was copied."""
+
+
+def load_code(answer: dict[str, Any]) -> dict[str, str]:
+    """The code that loads an export, by kind as in :data:`COPIES`; empty where there is none."""
     load = answer.get("load")
-    return str(load.get("python") or "") if isinstance(load, dict) else ""
+    if not isinstance(load, dict):
+        return {}
+    return {kind: str(load[kind]) for kind in COPIES if load.get(kind)}
 
 
 def _compared(checks: dict[str, Any]) -> str:

@@ -71,7 +71,7 @@ def test_that_a_saved_model_serves_with_and_without_its_preprocessing(
         """Check against another preprocessing than the one that was written."""
         if isinstance(payload, CheckRequest):
             payload = jsonio.from_plain(
-                {**jsonio.to_plain(payload), "preprocess": jsonio.to_plain(Preprocess(mode="0-1"))},
+                {**jsonio.to_plain(payload), "card": {"preprocess": {"mode": "0-1"}}},
                 CheckRequest,
             )
         return bench.call(target, payload, timeout_s=timeout_s)

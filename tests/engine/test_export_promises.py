@@ -1,8 +1,4 @@
-"""What stands at its place was checked; what failed left nothing; what cannot work is refused.
-
-The matrix: every kind of graph in every format and quantisation, saved, re-opened in another
-process, compared.
-"""
+"""What stands at its place was checked; what failed left nothing; what cannot work is refused."""
 
 from __future__ import annotations
 
@@ -20,8 +16,7 @@ from engine.export import export_model, latency_pair
 from engine.export.litert import operators
 from engine.export.request import CheckRequest, ConvertRequest
 from engine.export.sparse import pack
-from engine.job import Quantize
-from tests.engine.export_nets import COUNT, NETS, live
+from tests.engine.export_nets import live
 
 if TYPE_CHECKING:
     from tests.engine.export_bench import Bench
@@ -30,18 +25,6 @@ pytest_plugins = ["tests.engine.export_bench"]
 
 # Keras 3.15 reads its own variables with numpy.array, whose copy keyword they do not know
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-FORMATS: list[tuple[str, Quantize]] = [
-    ("tflite", "none"),
-    ("tflite", "float16"),
-    ("tflite", "dynamic"),
-    ("tflite", "int8"),
-    ("savedmodel", "none"),
-    ("keras", "none"),
-    ("h5", "none"),
-]
-FAST = {"chain", "unet", "two_outputs"}
 
 
 def never(target: str, payload: object, *, timeout_s: float) -> Any:
@@ -302,50 +285,3 @@ def test_that_no_machine_path_is_written_into_a_saved_model(bench: Bench, tmp_pa
         if part.is_file():
             assert str(Path(__file__).parents[2]).encode() not in part.read_bytes()
             assert str(bench.folder).encode() not in part.read_bytes()
-
-
-def _cases() -> list[Any]:
-    return [
-        pytest.param(
-            net, to, quantize, marks=[] if net in FAST else [pytest.mark.slow],
-            id=f"{net}-{to}-{quantize}",
-        )
-        for net in NETS
-        for to, quantize in FORMATS
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("net", "to", "quantize"), _cases())
-def test_that_an_export_gives_what_the_model_gives(
-    bench: Bench, tmp_path: Path, net: str, to: str, quantize: Quantize
-) -> None:
-    out = tmp_path / f"{net}-{quantize}.{to}"
-    result = export_model(
-        bench.source(net), to, out, quantize=quantize, samples=bench.samples(net),
-        caller=bench.call,
-    )  # fmt: skip
-    checks = result.checks
-    assert checks.reloaded
-    assert not checks.live
-    assert checks.samples == COUNT
-    assert checks.max_abs_diff is not None
-    assert checks.agreement is not None
-    if quantize == "none":
-        assert checks.max_abs_diff <= 1e-4
-        assert checks.agreement == 1.0
-    else:
-        assert checks.max_abs_diff > 0
-        assert checks.agreement >= (0.99 if quantize == "float16" else 0.8)
-    if net != "two_outputs":
-        assert checks.model_value == 1.0
-        assert checks.metric == ("iou" if net == "unet" else "accuracy")
-        assert checks.value is not None
-        if net == "unet":
-            assert checks.value >= 0.8
-        else:
-            assert checks.value == pytest.approx(checks.agreement)
-    assert (checks.latency_ms is not None) == (to == "tflite")
-    files = [p for p in out.rglob("*") if p.is_file()] if out.is_dir() else [out]
-    assert result.bytes == sum(p.stat().st_size for p in files)
-    assert 0 < result.gzip_bytes < result.bytes + 20 * len(files)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [out.name]

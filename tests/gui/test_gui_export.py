@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from engine.errors import EngineFailure
 from engine.telling.exports import export_pairs
 from engine.telling.record import record_of
 from engine.telling.units import NBSP
-from gui.commands import JsonCommand
+from gui.commands import JsonCommand, export_command
 from gui.main_window import MainWindow
 from tests.gui import story
 from tests.gui.conftest import children
@@ -167,3 +168,70 @@ def test_that_closing_ends_an_export_under_way(
     window.close()
     assert time.monotonic() - began < 5.0
     assert not children() - before
+
+
+def test_that_choices_follow_format_and_quantisation(with_run: MainWindow) -> None:
+    panel = with_run.export
+    assert not panel.io.isVisible()
+    assert panel.sparse.isVisible()
+    panel.sparse.setChecked(True)
+    panel.cluster.setCurrentIndex(panel.cluster.findData(16))
+    panel.quantize.setCurrentIndex(panel.quantize.findData("int8"))
+    assert panel.io.isVisible()
+    panel.io.setCurrentIndex(panel.io.findData("uint8"))
+    request = panel.request()
+    assert request is not None
+    assert (request.sparse, request.io, request.cluster) == (True, "uint8", 16)
+    command = export_command(request)
+    assert command[command.index("--io") + 1] == "uint8"
+    assert command[command.index("--cluster") + 1] == "16"
+    assert "--sparse" in command
+    panel.quantize.setCurrentIndex(panel.quantize.findData("dynamic"))
+    request = panel.request()
+    assert request is not None
+    assert (request.sparse, request.io) == (False, "float")
+    assert not panel.sparse.isEnabled()
+    assert "no runtime" in panel.sparse_help.text()
+    panel.format.setCurrentIndex(panel.format.findData("h5"))
+    request = panel.request()
+    assert request is not None
+    assert (request.sparse, request.io, request.cluster) == (False, "float", None)
+    assert not panel.sparse.isVisible()
+
+
+def test_that_code_for_each_place_is_copied(with_run: MainWindow) -> None:
+    panel = with_run.export
+    load = {"python": "import x\n", "kotlin": "val x = 1\n", "benchmark": "adb push x\n"}
+    panel.add_result({**story.export_answer("/tmp/new.tflite"), "load": load})
+    for words, kind in (("Python", "python"), ("Kotlin", "kotlin"), ("phone", "benchmark")):
+        made = next(b for b in panel.findChildren(QPushButton) if words in b.text())
+        made.click()
+        assert QGuiApplication.clipboard().text() == load[kind]
+        assert with_run.banner.message.text().startswith("Copied: the ")
+
+
+def test_that_the_uncut_model_is_told_beside_the_export() -> None:
+    answer = story.export_answer("/tmp/new.tflite")
+    beside = {"dense_int8": {"bytes": 1, "gzip_bytes": 1, "latency_ms": {"median": 1.62}}}
+    pairs = dict(export_pairs({**answer, "beside": beside}))
+    assert pairs["Uncut model in turn with it"] == "int8 1.62 ms (2.0\u00d7)"
+
+
+def test_that_the_report_is_written_and_opened(
+    with_run: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    opened: list[str] = []
+
+    def answer(command: JsonCommand) -> dict[str, Any]:
+        asked.append(command.arguments)
+        return {"path": "/tmp/report.html"}
+
+    monkeypatch.setattr(JsonCommand, "run", answer)
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.path()))
+    with_run.export.report_button.click()
+    qtbot.waitUntil(lambda: bool(opened), timeout=5_000)
+    assert asked[0][4:6] == ["report", str(with_run.session.run)]
+    assert opened == ["/tmp/report.html"]
+    with_run.session.close_all()
+    assert not with_run.export.report_button.isVisible()
