@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from scipy.special import erf
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -60,7 +61,6 @@ def _selu(p: Mapping[str, Any]) -> Function:
 def _gelu(p: Mapping[str, Any]) -> Function:
     if p.get("approximate"):
         return lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    erf = np.vectorize(math.erf, otypes=[np.float64])
     return lambda x: 0.5 * x * (1 + erf(x / math.sqrt(2)))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from engine.channels.ops.base import Arrays, Call, Edit, LayerWeights, Notes, Op, Resized, register
-from engine.channels.ops.opaque import UNKNOWN
+from engine.channels.ops.opaque import SEVERAL, UNKNOWN
 from engine.channels.provenance import along
 from engine.channels.tracer import Tracer
 
@@ -33,7 +33,7 @@ class BatchNorm(Op):
         rank = len(call.sizes())
         axis = _single_axis(call.config.get("axis", -1), rank)
         if axis is None or axis < 0:
-            return UNKNOWN.trace(t, call, ins)
+            return SEVERAL.trace(t, call, ins)
         for weight in call.layer.weights:
             if len(weight.shape) != 1:
                 continue
@@ -67,7 +67,7 @@ class AcrossNorm(Op):
         rank = len(call.sizes())
         axis = _single_axis(call.config.get("axis", -1), rank)
         if axis is None or axis < 0:
-            return UNKNOWN.trace(t, call, ins)
+            return SEVERAL.trace(t, call, ins)
         for weight in call.layer.weights:
             atoms = t.follow(ins[0], axis, weight.shape[0])
             if atoms is not None:

@@ -33,6 +33,8 @@ class Opaque(Op):
 
 
 UNKNOWN = Opaque("layer '{name}' of class {kind} is not known to Secateur")
+MOVED = Opaque("'{name}' ({kind}) moves channels in a way that a cut cannot follow")
+SEVERAL = Opaque("{kind} '{name}' has weights over several axes")
 ATTENTION = Opaque("attention layer '{name}' ({kind}) reads across channels")
 RECURRENT = Opaque("recurrent layer '{name}' ({kind}) keeps its own state of these channels")
 PRODUCT = Opaque("'{name}' ({kind}) multiplies and sums across channels")

@@ -24,7 +24,7 @@ from engine.channels.ops.base import (
     option,
     register,
 )
-from engine.channels.ops.opaque import UNKNOWN
+from engine.channels.ops.opaque import MOVED, UNKNOWN
 from engine.channels.provenance import Sizes, along, full, known, squeeze, varying
 from engine.channels.tracer import Tracer
 
@@ -39,7 +39,7 @@ class Move(Op):
     def trace(self, t: Tracer, call: Call, ins: Arrays) -> Arrays:
         outs = self.move(call, ins)
         if outs is None:
-            return UNKNOWN.trace(t, call, ins)
+            return MOVED.trace(t, call, ins)
         return [squeeze(out) for out in outs]
 
     def constants(self, call: Call, ins: Arrays, weights: LayerWeights, notes: Notes) -> Arrays:
@@ -279,7 +279,18 @@ class Split(Move):
 
 @register("ops.GetItem")
 class GetItem(Move):
-    """``x[:, a:b, ..., None]``: steps other than 1 over channels cannot follow a cut."""
+    """``x[:, a:b, ::2, ::-1, ..., None]``.
+
+    A step over channels goes on as it is where those that it passes over go with those it takes.
+    """
+
+    def trace(self, t: Tracer, call: Call, ins: Arrays) -> Arrays:
+        for axis, item in enumerate(v for v in self._index(call) or [] if v is not None):
+            size = ins[0].shape[axis]
+            if _steps(item) and size > 1 and size % item.step == 0:
+                rows = np.moveaxis(ins[0], axis, 0).reshape(size // item.step, item.step, -1)
+                t.tie(rows[:, 1:], rows[:, :1])
+        return super().trace(t, call, ins)
 
     def _index(self, call: Call) -> list[Any] | None:
         key = option(call, "key", 1)
@@ -311,7 +322,7 @@ class GetItem(Move):
             size = array.shape[axis]
             if size == 1:
                 index.append(0 if isinstance(item, int) else slice(None))
-            elif isinstance(item, slice) and item.step not in (None, 1):
+            elif isinstance(item, slice) and not _keeps_place(item, size):
                 return None
             else:
                 index.append(item)
@@ -349,6 +360,21 @@ def _item(value: Any) -> Any:
     return NotImplemented
 
 
+def _steps(item: Any) -> bool:
+    """Whether it passes over positions, in their order."""
+    return isinstance(item, slice) and isinstance(item.step, int) and item.step > 1
+
+
+def _keeps_place(item: slice, size: int) -> bool:
+    """Whether a slice over channels can be written for those left by a cut."""
+    if item.step in (None, 1):
+        return True
+    whole = item.stop is None
+    if item.step == -1:
+        return whole and item.start is None
+    return whole and item.step > 1 and size % item.step == 0 and 0 <= (item.start or 0) < item.step
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, slice):
         parts = {"start": value.start, "stop": value.stop, "step": value.step}
@@ -358,6 +384,8 @@ def _plain(value: Any) -> Any:
 
 def _shifted(item: Any, mask: np.ndarray) -> Any:
     """An index over kept positions that picks what ``item`` picked."""
+    if isinstance(item, slice) and item.step not in (None, 1):
+        return item
     before = np.concatenate([[0], np.cumsum(mask)])
     if isinstance(item, int):
         return int(before[item % mask.size])
