@@ -81,6 +81,12 @@ def _ungrouped(class_name: str) -> _Rule:
     return rule
 
 
+def _random_crop(raw: dict[str, Any]) -> Translated:
+    """What it does outside training, which Keras 3's layer of this name does not."""
+    options = {key: value for key, value in raw.items() if key != "seed"}
+    return "Resizing", {**options, "crop_to_aspect_ratio": True}
+
+
 def _gru(raw: dict[str, Any]) -> Translated:
     return "GRU", {**_timed(raw, "GRU"), "reset_after": bool(raw.get("reset_after", False))}
 
@@ -110,6 +116,7 @@ _RULES: dict[str, _Rule] = {
     "GRU": _gru,
     "LSTM": _lstm,
     "LeakyReLU": _leaky_relu,
+    "RandomCrop": _random_crop,
     "SeparableConv1D": _ungrouped("SeparableConv1D"),
     "SeparableConv2D": _ungrouped("SeparableConv2D"),
     "SimpleRNN": _simple_rnn,

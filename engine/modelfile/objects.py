@@ -102,6 +102,11 @@ def layer_config(
         if value is REQUIRED:
             raise bad_config(f"layer {name!r} ({class_name}) lacks {option!r}")
         config[option] = _value(option, value, generation)
+    if class_name == "RandomShear":  # Keras 3.15 writes [-x, x] and reads x
+        for option in ("x_factor", "y_factor"):
+            factor = config[option]
+            if isinstance(factor, list) and len(factor) == 2 and factor[0] == -factor[1]:
+                config[option] = factor[1]
     if raw.get("activity_regularizer") is not None:
         config["activity_regularizer"] = _value(
             "activity_regularizer", raw["activity_regularizer"], generation

@@ -1,4 +1,4 @@
-"""Whole nets in every format; SavedModel folders, JSON with weights, TFLite, and what is no model."""
+"""Whole nets in every format: SavedModel folders, JSON with weights, TFLite, no models at all."""
 
 from __future__ import annotations
 
