@@ -129,6 +129,19 @@ class DataOpened:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentationChosen:
+    """The random changes of training images that fine-tunes use, by name.
+
+    ``drops`` says by how much the dense model's value fell under each on ``samples`` train samples
+    (below 0: it rose); empty where a person chose.
+    """
+
+    chosen: tuple[str, ...]
+    drops: dict[str, float] = field(default_factory=dict)
+    samples: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineMeasured:
     """The unpruned model on the search split, and the floor that follows."""
 
@@ -310,7 +323,7 @@ class RunEnded:
 
 
 Event: TypeAlias = (
-    RunStarted | PhaseStarted | ModelOpened | DataOpened | BaselineMeasured | SensitivityMeasured
+    RunStarted | PhaseStarted | ModelOpened | DataOpened | AugmentationChosen | BaselineMeasured | SensitivityMeasured
     | WorkEstimated | TrialStarted | BatchDone | EpochDone | TrialDone | ControlMeasured
     | ReportMeasured | LatenciesMeasured | Paused | Resumed | Warned | Exported | RunEnded
 )  # fmt: skip
@@ -318,7 +331,7 @@ Event: TypeAlias = (
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        RunStarted, PhaseStarted, ModelOpened, DataOpened, BaselineMeasured, SensitivityMeasured,
+        RunStarted, PhaseStarted, ModelOpened, DataOpened, AugmentationChosen, BaselineMeasured, SensitivityMeasured,
         WorkEstimated, TrialStarted, BatchDone, EpochDone, TrialDone,
         ControlMeasured, ReportMeasured, LatenciesMeasured, Paused, Resumed, Warned,
         Exported, RunEnded,

@@ -14,6 +14,8 @@ Strategy = Literal[
     "heuristic", "three-step", "structured", "unstructured", "grid", "importance", "skeleton"
 ]
 Seen = Literal["yes", "no", "unknown"]
+ClassWeight = Literal["auto", "none", "balanced"]
+Allocation = Literal["sensitivity", "global"]
 
 LATENCY_MULTIPLE = 8
 """Widths that the vector units of a processor like."""
@@ -38,7 +40,12 @@ class Goal:
 class DataSpec:
     """Where the labelled data are and how they are to be read.
 
-    ``source`` is ``"digits"`` or a path; ``test`` an optional second source.
+    ``source`` is ``"digits"`` or a path; ``test`` an optional second source. ``group_by`` is a
+    pattern whose match in a sample's name must not be in two parts. ``ignore_label`` does not
+    count. ``label_order``: ``given``, ``found`` (by the model's answers), or the model's output for
+    each class of the data, such as ``2,0,1``. ``augment``: ``auto`` (what the model bears, measured),
+    ``none``, or names such as ``flip,shift``. ``class_weight``: ``auto`` balances the loss where the
+    metric counts classes alike and they are uneven.
     """
 
     source: str
@@ -46,6 +53,10 @@ class DataSpec:
     preprocess: str = "auto"
     seen: Seen = "unknown"
     group_by: str | None = None
+    ignore_label: int | None = None
+    label_order: str = "given"
+    augment: str = "auto"
+    class_weight: ClassWeight = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +78,8 @@ class Job:
 
     ``weights`` is the weights file of a model that is an architecture in JSON, ``custom`` a Python
     file with the model's custom layers.
+    ``allocation`` shares a cut out among channel groups: by their probed sensitivity, or by one
+    global threshold on the criterion.
     ``round_to`` rounds widths (see :attr:`width_multiple`), ``exclude`` names layers to leave
     alone (or patterns, or groups),
     ``through_norms`` lets cuts change the statistics of layer, group and unit norms.
@@ -81,6 +94,7 @@ class Job:
     strategy: Strategy = "heuristic"
     criterion: str = "auto"
     quantize: Quantize = "none"
+    allocation: Allocation = "sensitivity"
     round_to: int | None = None
     through_norms: bool = False
     exclude: tuple[str, ...] = ()

@@ -43,7 +43,8 @@ class Told:
 
     ``margin`` is how far the value lies above floor plus guard, in the metric's unit and turned
     so that positive is good; ``drop`` how far below the target. ``keep`` and ``sparsity`` are what
-    was reached; ``objective`` is what the goal minimises. A failed trial has no value.
+    was reached; ``objective`` is what the goal minimises. ``kept`` says that its weights are at
+    hand to go on from, accepted or not. A failed trial has no value.
     """
 
     trial: int
@@ -54,6 +55,7 @@ class Told:
     margin: float | None
     passed: bool
     objective: float | None
+    kept: bool = False
 
 
 def better(told: Told, best: Told) -> bool:
@@ -73,7 +75,9 @@ class Limits:
     ``fine_tunes`` is the most it may ask for; ``smallest_keep`` the share of channels that the
     per-group floors leave; ``objective`` that of the baseline; ``has_channels``/``has_weights``
     whether there is anything of the kind to remove; ``has_gamma`` whether an L1 phase on gamma
-    would have something to act on; ``l1_phase`` whether one was asked for.
+    would have something to act on; ``l1_phase`` whether one was asked for. ``path`` pairs keep
+    ratios, falling from 1, with the share of all parameters that a cut along the allocation's path
+    leaves there.
     """
 
     fine_tunes: int
@@ -84,6 +88,23 @@ class Limits:
     has_weights: bool = True
     has_gamma: bool = True
     l1_phase: bool = False
+    path: tuple[tuple[float, float], ...] = ()
+
+    def keep_at(self, params: float) -> float:
+        """The keep ratio at which at most this share of the parameters is left (0..1).
+
+        Along the allocation's path where there is one; else as if every layer shrank alike, which
+        takes parameters down by the square.
+        """
+        if not self.path:
+            return max(self.smallest_keep, math.sqrt(max(params, 0.0)))
+        return next((keep for keep, left in self.path if left <= params), self.path[-1][0])
+
+    def params_at(self, keep: float) -> float:
+        """The share of the parameters that is left at a keep ratio."""
+        if not self.path:
+            return keep * keep
+        return next((left for at, left in self.path if at <= keep + 1e-9), self.path[-1][1])
 
 
 Asking: TypeAlias = Generator[Ask, Told, None]

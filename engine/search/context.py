@@ -24,6 +24,7 @@ from engine.job import Job
 from engine.modelfile.graph import LayerGraph, ModelFile, Weights
 from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build
+from engine.search.allocation import Path as WidthPath
 from engine.search.describe import layer_states
 from engine.search.measure import Measure
 from engine.search.models import Candidate
@@ -69,7 +70,11 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """See the module. ``baseline_rows`` are the metric's, on search; ``teacher`` answers train."""
+    """See the module.
+
+    ``baseline_rows`` are the metric's, on search; ``teacher`` has the dense model's answers on the
+    training images. ``path`` is how cuts are shared out among groups, None for one threshold.
+    """
 
     job: Job
     file: ModelFile
@@ -84,6 +89,7 @@ class Context:
     settings: FineTuneSettings
     teacher: np.ndarray | None
     baseline_rows: np.ndarray
+    path: WidthPath | None = None
 
     @property
     def epochs(self) -> int:

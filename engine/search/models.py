@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.channels.groups import Channels
-from engine.channels.plan import plan_global
+from engine.channels.plan import plan_global, plan_uniform
 from engine.channels.surgery import cut
 from engine.channels.trace import trace
 from engine.criteria import Gradients, score
 from engine.modelfile.graph import LayerGraph, Weights
+from engine.search.allocation import Path
 
 GROUP_FLOOR = 0.05
 """Share of its channels that every cut leaves of each group, whatever their rank."""
@@ -35,12 +36,16 @@ def removable_channels(channels: Channels) -> int:
 def smallest_keep(channels: Channels) -> float:
     """The share of removable channels that the floors of all groups leave."""
     total = removable_channels(channels)
-    kept = sum(_floor(g.channels) for g in channels.groups if g.prunable)
-    return 1.0 if total == 0 else kept / total
+    return 1.0 if total == 0 else sum(floors(channels).values()) / total
 
 
-def _floor(channels: int) -> int:
-    return max(1, round(GROUP_FLOOR * channels))
+def floors(channels: Channels) -> dict[str, int]:
+    """The fewest channels that a cut leaves of each removable group, by id."""
+    return {
+        g.id: max(1, g.pinned, round(GROUP_FLOOR * g.channels))
+        for g in channels.groups
+        if g.prunable
+    }
 
 
 def retrace(graph: LayerGraph, before: Channels) -> Channels:
@@ -57,6 +62,7 @@ def cut_to(
     round_to: int = 1,
     seed: int = 0,
     gradients: Iterable[Gradients] | None = None,
+    path: Path | None = None,
 ) -> Candidate:
     """The candidate cut until ``keep`` of the whole model's removable channels are left.
 
@@ -68,6 +74,9 @@ def cut_to(
         Channel groups of the model before any cut: ``keep`` and the floors refer to them.
     gradients
         The loss's gradients batch by batch, for a criterion that looks at them.
+    path
+        How the cut is shared out among groups; without it one threshold over all of them does
+        (network slimming's global percentile).
 
     Returns
     -------
@@ -83,7 +92,14 @@ def cut_to(
         criterion, candidate.graph, candidate.weights, channels, seed=seed,
         gradients=gradients,
     )  # fmt: skip
-    plan = plan_global(channels, scores, want / have, GROUP_FLOOR, round_to)
+    if path is None:
+        plan = plan_global(channels, scores, want / have, GROUP_FLOOR, round_to)
+    else:
+        widths = path.at_keep(keep).widths
+        share = {
+            g.id: min(1.0, widths[g.id] / g.channels) for g in channels.groups if g.id in widths
+        }
+        plan = plan_uniform(channels, scores, share, round_to)
     made = cut(candidate.graph, candidate.weights, channels, plan)
     return Candidate(graph=made.graph, weights=made.weights)
 

@@ -9,7 +9,7 @@ import math
 
 from engine.events import Why
 from engine.search.asking import Ask, Asking, Limits, Told
-from engine.search.heuristic import SLIMMING_LAMBDA
+from engine.search.single import SLIMMING_LAMBDA
 
 NOTCH = 0.1
 """Step of keep ratio and sparsity in system A as published."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import events as ev
+from engine.channels.cost import cost
 from engine.control import EngineControl
+from engine.criteria import score
 from engine.device import prepare_device, versions
 from engine.errors import EngineFailure, UserError
 from engine.job import Job
 from engine.runs import RunFolder
 from engine.search import finish
+from engine.search.allocation import MACS_SHARE, WidthCost, allocate, curves_of
 from engine.search.asking import Asking, Limits
 from engine.search.context import (
     Context,
@@ -26,11 +30,13 @@ from engine.search.context import (
     open_files,
 )
 from engine.search.describe import counts
-from engine.search.heuristic import heuristic, structured, unstructured
-from engine.search.models import removable_channels, smallest_keep
+from engine.search.heuristic import heuristic
+from engine.search.models import floors, removable_channels, smallest_keep
 from engine.search.published import grid, three_step
+from engine.search.sensitivity import measure_sensitivity
+from engine.search.single import structured, unstructured
 from engine.search.sizes import SizeMeter
-from engine.search.trials import Clock, TrialRunner, told_of
+from engine.search.trials import Clock, TrialRunner, gradients_of, told_of
 from engine.search.verdict import Target
 from engine.training.evaluate import predict_outputs
 
@@ -88,6 +94,7 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         value = context.measure.value(context.baseline_rows)
         if target.sign * (value - target.floor) < 0:
             return finish.baseline_below(context, target, folder, emit)
+        context = _allocated(context, earlier.sensitivity, emit, control)
         clock = Clock(emit, budget.fine_tunes, time.monotonic, control=job.controls)
         runner = TrialRunner(context, target, folder, emit, control, meter=meter, clock=clock)
         done = {t.trial: t for t in earlier.trials}
@@ -144,6 +151,35 @@ def _baseline(
     return target, context
 
 
+def _allocated(
+    context: Context,
+    done: Sequence[ev.SensitivityMeasured],
+    emit: Emit,
+    control: EngineControl,
+) -> Context:
+    """The context with the path along which channels are cut, where the strategy goes along one."""
+    job = context.job
+    wanted = job.strategy == "heuristic" and job.allocation == "sensitivity"
+    if not wanted or removable_channels(context.channels) == 0:
+        return context
+    emit(ev.PhaseStarted(phase="sensitivity"))
+    scores = score(
+        job.criterion, context.candidate.graph, context.candidate.weights, context.channels,
+        seed=job.seed, gradients=gradients_of(context, context.candidate, control),
+    )  # fmt: skip
+    macs = cost(context.candidate.graph).macs
+    points = measure_sensitivity(context, scores, done, emit, control, macs=macs)
+    by_macs = job.goal.minimise in ("macs", "latency")
+    path = allocate(
+        curves_of(points, context.channels),
+        WidthCost(context.channels),
+        floors(context.channels),
+        params_share=0.0 if by_macs else 1.0,
+        macs_share=1.0 if by_macs else MACS_SHARE,
+    )
+    return replace(context, path=path)
+
+
 def _keras_bytes(opened: Opened) -> int:
     """Size of the model as a ``.keras`` file without optimiser."""
     with tempfile.TemporaryDirectory(prefix="secateur-") as scratch:
@@ -154,12 +190,16 @@ def _keras_bytes(opened: Opened) -> int:
 
 def _strategy(context: Context, budget: Budgeted) -> Asking:
     sizes = counts(context.candidate.graph, context.candidate.weights)
+    by_time = context.job.goal.minimise in ("macs", "latency")
+    path = () if context.path is None else context.path.points
     limits = Limits(
         fine_tunes=budget.fine_tunes,
         tolerance=context.job.goal.tolerance,
         smallest_keep=smallest_keep(context.channels),
         objective=float(sizes.nonzero),
         has_channels=removable_channels(context.channels) > 0,
+        has_weights=not (by_time and context.job.strategy == "heuristic"),
+        path=tuple((point.keep, point.params) for point in path),
         has_gamma=any(
             w.name == "gamma" for la in context.file.graph.layers.values() for w in la.weights
         ),

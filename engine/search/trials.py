@@ -27,7 +27,7 @@ from engine.search.describe import counts, layer_states
 from engine.search.models import Candidate, cut_to, reached_keep
 from engine.search.sizes import SizeMeter
 from engine.search.verdict import Target, judge
-from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity
+from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity, zeroed
 from engine.sparsity.settings import SparsitySettings
 from engine.training.evaluate import predict_outputs
 from engine.training.finetune import fine_tune
@@ -147,7 +147,7 @@ class TrialRunner:
             return True
         path = self._folder.path / done.checkpoint
         if not path.is_file():
-            return False
+            return not done.accepted
         file, weights = open_model(path, custom=custom_of(self._context.job))
         epochs = self.arm(parent).epochs + done.epochs
         self._arms[done.trial] = Arm(
@@ -191,6 +191,9 @@ class TrialRunner:
     def _probe(self, trial: int, ask: Ask) -> ev.TrialDone:
         context = self._context
         candidate = self._cut(ask)
+        if ask.sparsity > 0:
+            levels = context.levels(candidate, ask.sparsity)
+            candidate = replace(candidate, weights=zeroed(candidate.weights, levels))
         model = build(candidate.graph, candidate.weights)
         self._reestimate(model)
         part = context.data.search
@@ -220,11 +223,9 @@ class TrialRunner:
         sizes = self._meter.measure(trained)
         prepared = ask.gamma_l1 > 0
         accepted = judgement.passed and not prepared
-        checkpoint = None
-        if accepted or prepared:
-            checkpoint = self._keep(trial, model)
-            sizes = replace(sizes, keras_bytes=(self._folder.path / checkpoint).stat().st_size)
-            self._arms[trial] = Arm(candidate=trained, epochs=parent.epochs + epochs)
+        checkpoint = self._keep(trial, model)
+        sizes = replace(sizes, keras_bytes=(self._folder.path / checkpoint).stat().st_size)
+        self._arms[trial] = Arm(candidate=trained, epochs=parent.epochs + epochs)
         why = ev.Why(code="prepared", numbers=judgement.why.numbers) if prepared else judgement.why
         done = self._done(
             trial, ask, trained, value=value, sizes=sizes, accepted=accepted, epochs=epochs,
@@ -248,17 +249,8 @@ class TrialRunner:
         return cut_to(
             candidate, ask.keep, before=context.channels,
             criterion=context.job.criterion, round_to=context.job.width_multiple,
-            seed=context.job.seed, gradients=self._gradients(candidate),
-        )  # fmt: skip
-
-    def _gradients(self, candidate: Candidate) -> Iterator[Weights]:
-        """The loss's gradients on training images, computed only when asked for."""
-        context = self._context
-        train = context.data.train
-        yield from batch_gradients(
-            build(candidate.graph, candidate.weights), candidate.graph, train.images,
-            train.labels, preprocess=context.transform, loss=context.loss,
-            seed=context.job.seed, control=self._control,
+            seed=context.job.seed, gradients=gradients_of(context, candidate, self._control),
+            path=context.path,
         )  # fmt: skip
 
     def _train(
@@ -348,6 +340,17 @@ class TrialRunner:
         )  # fmt: skip
 
 
+def gradients_of(
+    context: Context, candidate: Candidate, control: EngineControl
+) -> Iterator[Weights]:
+    """The loss's gradients on training images, computed only when asked for."""
+    train = context.data.train
+    yield from batch_gradients(
+        build(candidate.graph, candidate.weights), candidate.graph, train.images, train.labels,
+        preprocess=context.transform, loss=context.loss, seed=context.job.seed, control=control,
+    )  # fmt: skip
+
+
 def told_of(done: ev.TrialDone, target: Target) -> Told:
     """What a strategy is told of a finished trial, live or from the journal."""
     guard = done.why.numbers.get("guard")
@@ -364,4 +367,5 @@ def told_of(done: ev.TrialDone, target: Target) -> Told:
         margin=margin,
         passed=done.accepted,
         objective=None if done.sizes is None else done.sizes.objective,
+        kept=done.checkpoint is not None,
     )

@@ -129,6 +129,18 @@ def levels_global(
     }
 
 
+def zeroed(weights: Weights, levels: Mapping[WeightKey, float]) -> Weights:
+    """The arrays with each weight's smallest elements zero, to its level; nothing is trained."""
+    found = {layer: dict(arrays) for layer, arrays in weights.items()}
+    for (layer, weight), level in levels.items():
+        array = np.array(found[layer][weight], order="C")
+        count = round(level * array.size)
+        smallest = np.argsort(np.abs(array), axis=None, kind="stable")[:count]
+        array.ravel()[smallest] = 0
+        found[layer][weight] = array
+    return found
+
+
 def _scores(array: np.ndarray, ranking: Ranking) -> np.ndarray:
     """Scores of all elements, flat; 0 exactly where the element is 0."""
     size = np.abs(array.astype(np.float64).ravel())

@@ -6,7 +6,7 @@ some training batches. Dropout and noise stay off, nothing but the statistics ch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ import tensorflow as tf
 from engine.training.compiled import Compiled
 from engine.training.control import Control, FreeRun
 from engine.training.fused import can_fuse, fused_training
-from engine.training.model_parts import norm_layers
+from engine.training.model_parts import norm_layers, single_output
 from engine.training.protocols import BatchTransform
 
 
@@ -51,11 +51,11 @@ class _Measuring(keras.layers.BatchNormalization):  # type: ignore[misc]
         """Normalise by the batch, whatever ``training`` says."""
         if self._fusible and mask is None:
             outputs, mean, variance = fused_training(self, inputs)
-            self._tally.add(mean, variance)
+            self._count(mean, variance)
             return outputs
         x = keras.ops.cast(inputs, "float32")
         mean, variance = self._moments(x, mask)
-        self._tally.add(mean, variance)
+        self._count(mean, variance)
         normed = keras.ops.batch_normalization(
             x=x,
             mean=mean,
@@ -67,23 +67,68 @@ class _Measuring(keras.layers.BatchNormalization):  # type: ignore[misc]
         )
         return keras.ops.cast(normed, self.compute_dtype)
 
+    def _count(self, mean: Any, variance: Any) -> None:
+        if self._tally is not None:
+            self._tally.add(mean, variance)
+
 
 @contextmanager
-def _measuring(layers: list[keras.layers.BatchNormalization]) -> Iterator[list[_Tally]]:
+def _measuring(
+    layers: list[keras.layers.BatchNormalization], tallies: Sequence[_Tally | None]
+) -> Iterator[None]:
     """The layers as measuring ones; their classes come back whatever happens."""
     classes = [type(layer) for layer in layers]
-    tallies = [_Tally(int(layer.moving_mean.shape[0])) for layer in layers]
     for layer, tally in zip(layers, tallies, strict=True):
         object.__setattr__(layer, "_tally", tally)
         object.__setattr__(layer, "_fusible", can_fuse(layer))
         object.__setattr__(layer, "__class__", _Measuring)
     try:
-        yield tallies
+        yield
     finally:
         for layer, kind in zip(layers, classes, strict=True):
             object.__setattr__(layer, "__class__", kind)
             object.__delattr__(layer, "_tally")
             object.__delattr__(layer, "_fusible")
+
+
+class BatchNormed:
+    """A model's forward pass in which every batch norm uses the statistics of its own batch.
+
+    What a re-estimation would give, without the pass for it: for a probe of a model whose weights
+    are about to change again. Traced once; the weights are read anew at every call.
+
+    Parameters
+    ----------
+    preprocess
+        Makes the model's input of raw images.
+    """
+
+    def __init__(self, model: keras.Model, preprocess: BatchTransform) -> None:
+        layers = norm_layers(model)
+
+        def forward(images: Any) -> Any:
+            with _measuring(layers, [None] * len(layers)):
+                ready = preprocess(tf.cast(images, tf.float32))
+                return tf.cast(single_output(model(ready, training=False)), tf.float32)
+
+        self._forward = Compiled(forward)
+
+    def __call__(
+        self, images: np.ndarray, *, batch_size: int, control: Control | None = None
+    ) -> np.ndarray:
+        """Outputs float32 [samples, ...]; a tail shorter than a batch is left out.
+
+        Raises
+        ------
+        Stopped
+            Where the control asks for it.
+        """
+        control = control or FreeRun()
+        parts = []
+        for start in range(0, len(images) - batch_size + 1, batch_size):
+            control.checkpoint()
+            parts.append(self._forward(tf.constant(images[start : start + batch_size])).numpy())
+        return np.concatenate(parts)
 
 
 def reestimate_norms(
@@ -125,7 +170,8 @@ def reestimate_norms(
     batch_size = min(batch_size, len(images))
     order = np.random.default_rng(seed).permutation(len(images))
     batches = min(batches, len(images) // batch_size)
-    with _measuring(layers) as tallies:
+    tallies = [_Tally(int(layer.moving_mean.shape[0])) for layer in layers]
+    with _measuring(layers, tallies):
 
         def forward(batch: Any) -> Any:
             model(preprocess(tf.cast(batch, tf.float32)), training=False)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.search.asking import Ask, Asking, Limits, Told, better
-from engine.search.heuristic import heuristic, structured, unstructured
+from engine.search.heuristic import heuristic, split
 from engine.search.published import grid, three_step
+from engine.search.single import structured, unstructured
 from engine.search.verdict import Target, judge
 
 LIMITS = Limits(fine_tunes=6, tolerance=0.01)
@@ -96,7 +97,7 @@ def test_that_eight_fine_tunes_of_weights_come_close_to_the_largest_sparsity_tha
 def test_that_the_heuristic_joins_both_kinds_of_pruning() -> None:
     history = fake_trainer(heuristic(LIMITS), smooth_drop(0.3, 0.8))
     best = min(accepted(history), key=lambda t: t.objective or 0)
-    assert best.keep < 0.45
+    assert best.keep < 0.55
     assert best.sparsity > 0.4
 
 
@@ -141,8 +142,75 @@ def test_that_a_search_in_which_nothing_holds_accepts_nothing_and_ends() -> None
     assert accepted(history) == []
 
 
+@given(reduction=st.floats(1.0, 400.0), floor=st.floats(0.0, 0.3))
+def test_that_a_reduction_is_what_channels_and_weights_together_leave(
+    reduction: float, floor: float
+) -> None:
+    path = tuple((k / 100, max(floor, (k / 100) ** 2)) for k in range(100, 2, -1))
+    limits = replace(LIMITS, path=path)
+    keep, sparsity = split(reduction, limits)
+    left = limits.params_at(keep) * (1.0 - sparsity)
+    assert left == pytest.approx(1.0 / reduction, rel=1e-6) or sparsity == 0.98
+    assert 0.0 < keep <= 1.0
+
+
+@given(smaller=st.floats(1.0, 200.0), ratio=st.floats(1.0, 4.0))
+def test_that_a_larger_reduction_is_part_of_the_smaller_one(smaller: float, ratio: float) -> None:
+    """So that each fine-tune can start from the one before."""
+    path = tuple((k / 100, (k / 100) ** 2) for k in range(100, 2, -1))
+    limits = replace(LIMITS, path=path)
+    (keep, sparsity), (further, sparser) = split(smaller, limits), split(smaller * ratio, limits)
+    assert further <= keep
+    assert sparser >= sparsity - 0.02  # the path's steps are coarse
+
+
+def test_that_little_is_taken_from_weights_alone() -> None:
+    assert split(2.5, LIMITS)[0] == 1.0
+
+
+@given(limit=st.floats(3.0, 150.0))
+def test_that_five_fine_tunes_come_close_to_the_largest_reduction_that_holds(limit: float) -> None:
+    """A net that loses by how few parameters are left, wherever they went."""
+
+    def drop(keep: float, sparsity: float) -> float:
+        return 0.01 * (1.0 / (limit * keep**2 * (1.0 - sparsity))) ** 1.5
+
+    history = fake_trainer(heuristic(replace(LIMITS, fine_tunes=8)), drop)
+    reached = max((1.0 / (t.keep**2 * (1 - t.sparsity)) for t in accepted(history)), default=1.0)
+    assert limit / 1.6 <= reached <= limit * 1.001
+
+
+def test_that_a_near_miss_is_trained_on_from_where_it_is() -> None:
+    strategy = heuristic(LIMITS)
+    ask = next(strategy)
+    while ask.kind == "probe":
+        ask = strategy.send(_told(ask, 0.9))
+    again = strategy.send(replace(_told(ask, 0.9178), trial=77, kept=True))
+    assert again.why.code == "again"
+    assert again.parent == 77
+    assert (again.keep, again.sparsity) == (ask.keep, ask.sparsity)
+
+
+def test_that_a_clear_miss_is_given_up() -> None:
+    strategy = heuristic(LIMITS)
+    ask = next(strategy)
+    while ask.kind == "probe":
+        ask = strategy.send(_told(ask, 0.9))
+    after = strategy.send(replace(_told(ask, 0.9), kept=True))
+    assert after.why.code == "bisect"
+    assert (1 - after.sparsity) * after.keep**2 > (1 - ask.sparsity) * ask.keep**2
+
+
+def _told(ask: Ask, value: float) -> Told:
+    margin = value - 0.92
+    return Told(
+        trial=1, keep=ask.keep, sparsity=ask.sparsity, value=value, drop=0.93 - value,
+        margin=margin, passed=margin >= 0, objective=1.0,
+    )  # fmt: skip
+
+
 def test_that_a_failed_trial_counts_as_one_that_did_not_hold() -> None:
-    strategy = structured(replace(LIMITS, fine_tunes=2))
+    strategy = structured(replace(LIMITS, fine_tunes=2, has_gamma=False))
     ask = next(strategy)
     while ask.kind == "probe":
         ask = strategy.send(_failed(ask))

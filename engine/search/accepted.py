@@ -1,0 +1,56 @@
+"""What every strategy of fine-tunes keeps count of: what was accepted, and what is left.
+
+Pure bookkeeping over :class:`engine.search.asking.Told`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.events import Step, Why
+from engine.search.asking import Ask, Told, better
+
+
+@dataclass(slots=True)
+class Accepted:
+    """The accepted fine-tunes so far, and how many more may be asked for."""
+
+    left: int
+    trials: list[Told] = field(default_factory=list)
+    best: Told | None = None
+
+    def take(self, told: Told) -> None:
+        """Record a fine-tune's outcome."""
+        self.left -= 1
+        if not told.passed:
+            return
+        self.trials.append(told)
+        if self.best is None or better(told, self.best):
+            self.best = told
+
+    def nearest(self, keep: float, sparsity: float) -> Told | None:
+        """The accepted trial to start from: cut least beyond what is needed, and not too far."""
+        fit = [t for t in self.trials if t.keep >= keep - 1e-9 and t.sparsity <= sparsity + 1e-9]
+        return min(fit, key=lambda t: (t.keep, -t.sparsity), default=None)
+
+
+def ask_fine_tune(
+    done: Accepted,
+    step: Step,
+    keep: float,
+    sparsity: float,
+    code: str,
+    *,
+    parent: Told | None = None,
+) -> Ask:
+    """A fine-tune from the nearest accepted trial, or from ``parent``."""
+    parent = done.nearest(keep, sparsity) if parent is None else parent
+    return Ask(
+        kind="fine_tune", step=step, keep=keep, sparsity=sparsity,
+        parent=None if parent is None else parent.trial,
+        why=Why(
+            code=code,
+            numbers={"keep": keep, "sparsity": sparsity, "from_keep": 1.0 if parent is None else
+                     parent.keep, "fine_tunes_left": done.left},
+        ),
+    )  # fmt: skip

@@ -1,0 +1,205 @@
+"""How a cut is shared out among channel groups: from probed curves to one path of widths.
+
+Owns the trade between what a narrower group costs (its measured sensitivity) and what it saves, and
+the path that follows from it: a single parameter from the whole model down to the floors, in which
+every model is part of the one before. Pure: no Keras, no files, no clock.
+
+Layer ratios from one-shot sensitivities are SPDY's (Frantar and Alistarh, ICML 2022). Its dynamic
+program needs costs that add up over layers; the parameters of a convolution are a product of two
+widths, so the path is built by the best next step at the costs of the moment, which for convex
+curves is the same solution of the Lagrangian.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.channels.cost import cost
+from engine.channels.groups import Channels
+from engine.events import SensitivityMeasured
+
+STEP_SHARE = 0.04
+"""Share of a group that one step of the path takes."""
+
+MACS_SHARE = 0.5
+"""What halving the multiply-adds is worth where the goal is size, beside halving parameters."""
+
+EVENNESS = 0.02
+"""Loss in nats added for each e-fold that a group is narrowed by. A probe cannot see what training
+would repair, so among groups that probe alike the cut is spread."""
+
+Widths = Mapping[str, int]
+"""Channels by group id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """What narrowing one group costs: ``losses`` in nats at ``kept`` channels, falling widths."""
+
+    group: str
+    kept: tuple[int, ...]
+    losses: tuple[float, ...]
+
+    def loss(self, width: int) -> float:
+        """Loss at a width, between the probed ones by interpolation over the logarithm.
+
+        Never less than at any larger width: what a probe measured below it is noise.
+        """
+        risen = np.maximum.accumulate(np.asarray(self.losses, np.float64))
+        logs = np.log(np.asarray(self.kept, np.float64))
+        if width < self.kept[-1]:
+            return float(risen[-1]) * self.kept[-1] / max(width, 1)
+        return float(np.interp(math.log(width), logs[::-1], risen[::-1]))
+
+
+def curves_of(measured: Sequence[SensitivityMeasured], channels: Channels) -> tuple[Curve, ...]:
+    """Curves from what a run's journal holds, one a group that was probed."""
+    found: dict[str, dict[int, float]] = {}
+    for point in measured:
+        found.setdefault(point.group, {})[point.kept] = point.loss
+    curves = []
+    for group_id, points in found.items():
+        widths = sorted(points, reverse=True)
+        whole = channels.group(group_id).channels
+        curves.append(
+            Curve(
+                group=group_id,
+                kept=(whole, *widths),
+                losses=(0.0, *(points[width] for width in widths)),
+            )
+        )
+    return tuple(curves)
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """One weight: its size is ``rest`` times each axis's width, its MACs ``macs`` an element."""
+
+    rest: int
+    axes: tuple[tuple[int, tuple[tuple[str, int], ...]], ...]
+    macs: float
+
+
+class WidthCost:
+    """Parameters and multiply-adds of a model as a function of its groups' widths.
+
+    Every position of a weight's axis belongs to a group or to none, so the size of the weight is a
+    product of sums that are linear in the widths. Exact where groups are cut in whole units.
+    """
+
+    def __init__(self, channels: Channels) -> None:
+        graph = channels.graph
+        self._whole = {group.id: group.channels for group in channels.groups}
+        ids = [group.id for group in channels.groups]
+        macs = {name: layer.macs or 0 for name, layer in cost(graph).layers.items()}
+        self._terms = []
+        for layer in graph.layers.values():
+            elements = sum(w.size for w in layer.weights if len(w.shape) > 1)
+            for spec in layer.weights:
+                rest, axes = 1, []
+                for index, size in enumerate(spec.shape):
+                    units = channels.weight_units(layer.name, spec.name, index)
+                    if units is None:
+                        rest *= size
+                        continue
+                    owners = channels.unit_group[units[units >= 0]]
+                    numbers, counts = np.unique(owners, return_counts=True)
+                    held = tuple(
+                        (ids[n], c) for n, c in zip(numbers.tolist(), counts.tolist(), strict=True)
+                    )
+                    axes.append((int((units < 0).sum()), held))
+                counted = len(spec.shape) > 1 and elements > 0
+                self._terms.append(
+                    _Term(rest, tuple(axes), macs[layer.name] / elements if counted else 0.0)
+                )
+
+    def __call__(self, widths: Widths) -> tuple[float, float]:
+        """Parameters and multiply-adds; a group that is not named is whole."""
+        share = {group: widths.get(group, whole) / whole for group, whole in self._whole.items()}
+        params = macs = 0.0
+        for term in self._terms:
+            size = float(term.rest)
+            for fixed, held in term.axes:
+                size *= fixed + sum(count * share[group] for group, count in held)
+            params += size
+            macs += size * term.macs
+        return params, macs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One model of a path: widths by group, and shares of the whole model's channels and costs."""
+
+    widths: dict[str, int]
+    keep: float
+    params: float
+    macs: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Path:
+    """Models from the whole one to the floors, each part of the one before."""
+
+    points: tuple[Point, ...]
+
+    def at_keep(self, keep: float) -> Point:
+        """The widest model with at most this share of the removable channels."""
+        return next((p for p in self.points if p.keep <= keep + 1e-9), self.points[-1])
+
+
+def allocate(
+    curves: Sequence[Curve],
+    price: WidthCost,
+    floors: Widths,
+    *,
+    macs_share: float = MACS_SHARE,
+    params_share: float = 1.0,
+) -> Path:
+    """The path that loses least for what it saves.
+
+    Each step narrows the group with the smallest rise of its loss over the relative saving of the
+    whole model, ``params_share`` times that of parameters plus ``macs_share`` times that of
+    multiply-adds.
+
+    Parameters
+    ----------
+    curves
+        One for each group that may be cut.
+    floors
+        The fewest channels to leave, by group.
+    """
+    whole = {curve.group: curve.kept[0] for curve in curves}
+    widths = dict(whole)
+    total = max(1, sum(whole.values()))
+    params, macs = first = price(widths)
+    points = [Point(widths=dict(widths), keep=1.0, params=1.0, macs=1.0)]
+    while True:
+        best: tuple[float, str, int] | None = None
+        for curve in curves:
+            now, floor = widths[curve.group], floors.get(curve.group, 1)
+            if now <= floor:
+                continue
+            then = max(floor, now - max(1, round(STEP_SHARE * whole[curve.group])))
+            less_params, less_macs = price({**widths, curve.group: then})
+            saved = params_share * (params - less_params) / params
+            saved += macs_share * (macs - less_macs) / max(macs, 1.0)
+            rise = curve.loss(then) - curve.loss(now) + EVENNESS * math.log(now / then)
+            ratio = rise / max(saved, 1e-12)
+            if best is None or ratio < best[0]:
+                best = (ratio, curve.group, then)
+        if best is None:
+            return Path(points=tuple(points))
+        widths[best[1]] = best[2]
+        params, macs = price(widths)
+        points.append(
+            Point(
+                widths=dict(widths),
+                keep=sum(widths.values()) / total,
+                params=params / first[0],
+                macs=macs / max(first[1], 1.0),
+            )
+        )

@@ -1,0 +1,112 @@
+"""Allocation: prices of widths against real cuts, and the path that curves lead to."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.channels.cost import cost
+from engine.channels.groups import Channels
+from engine.channels.plan import plan_uniform
+from engine.channels.surgery import cut
+from engine.channels.trace import trace
+from engine.criteria import score
+from engine.events import SensitivityMeasured
+from engine.search.allocation import Curve, WidthCost, allocate, curves_of
+from tests.engine.random_nets import Net, nets
+from tests.engine.sketch import Sketch
+
+relaxed = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+def chain() -> Channels:
+    """Three convolutions of 16, 32 and 32 channels, the last two on few pixels, a classifier."""
+    net = Sketch()
+    x = net.input(16, 16, 3)
+    for filters, stride in ((16, 1), (32, 8), (32, 1)):
+        x = net.layer(
+            "Conv2D", x, filters=filters, kernel_size=[3, 3], strides=[stride, stride],
+            padding="same",
+        )  # fmt: skip
+    x = net.layer("Dense", net.layer("GlobalAveragePooling2D", x), units=10)
+    return trace(net.graph([x]))
+
+
+def straight(group: str, width: int, cost_of_all: float) -> Curve:
+    """A group whose loss rises with the logarithm of what is taken."""
+    kept = (width, width // 2, width // 4)
+    return Curve(group=group, kept=kept, losses=(0.0, cost_of_all / 2, cost_of_all))
+
+
+@relaxed
+@given(nets, st.floats(0.2, 0.9))
+def test_that_the_price_of_widths_is_what_the_cut_model_costs(net: Net, keep: float) -> None:
+    channels = trace(net.graph)
+    price = WidthCost(channels)
+    whole = cost(net.graph)
+    assert price({}) == (whole.params, pytest.approx(whole.macs))
+    scores = score("random", net.graph, net.weights, channels)
+    plan = plan_uniform(channels, scores, keep)
+    made = cost(cut(net.graph, net.weights, channels, plan, fold=False).graph)
+    params, macs = price({group: len(kept) for group, kept in plan.keep.items()})
+    assert params == pytest.approx(made.params, rel=0.1)
+    assert macs == pytest.approx(made.macs, rel=0.2)
+
+
+def test_that_a_path_goes_from_the_whole_model_to_the_floors_step_by_step() -> None:
+    channels = chain()
+    curves = [straight("g1", 16, 1.0), straight("g2", 32, 1.0), straight("g3", 32, 1.0)]
+    floors = {"g1": 2, "g2": 3, "g3": 4}
+    path = allocate(curves, WidthCost(channels), floors)
+    assert path.points[0].widths == {"g1": 16, "g2": 32, "g3": 32}
+    assert path.points[-1].widths == floors
+    for before, after in itertools.pairwise(path.points):
+        assert all(after.widths[g] <= before.widths[g] for g in floors)
+        assert (after.keep, after.params, after.macs) < (before.keep, before.params, before.macs)
+
+
+def test_that_a_group_that_hurts_is_spared() -> None:
+    channels = chain()
+    curves = [straight("g1", 16, 0.1), straight("g2", 32, 5.0), straight("g3", 32, 0.1)]
+    half = allocate(curves, WidthCost(channels), {}).at_keep(0.5)
+    assert half.widths["g2"] == 32
+    assert half.widths["g3"] < 12
+
+
+def test_that_what_is_to_be_saved_decides_among_groups_that_hurt_alike() -> None:
+    """The first group of this net has its time in it, the last two have its parameters."""
+    channels = chain()
+    curves = [straight(g, w, 1.0) for g, w in (("g1", 16), ("g2", 32), ("g3", 32))]
+    price = WidthCost(channels)
+    by_params = allocate(curves, price, {}, macs_share=0.0).at_keep(0.6)
+    by_macs = allocate(curves, price, {}, params_share=0.0, macs_share=1.0).at_keep(0.6)
+    assert by_macs.widths["g1"] < by_params.widths["g1"]
+    assert by_macs.macs < by_params.macs
+    assert by_params.params < by_macs.params
+
+
+def test_that_a_curve_never_falls_and_goes_on_below_its_last_point() -> None:
+    curve = Curve(group="g1", kept=(16, 8, 4), losses=(0.0, 0.5, 0.3))
+    assert curve.loss(16) == 0.0
+    assert curve.loss(4) == curve.loss(8) == 0.5
+    assert curve.loss(2) == pytest.approx(1.0)
+    widths = range(16, 1, -1)
+    assert all(curve.loss(b) >= curve.loss(a) for a, b in itertools.pairwise(widths))
+
+
+def test_that_curves_are_made_of_what_a_journal_holds() -> None:
+    points = [
+        SensitivityMeasured(group="g2", keep=k / 32, kept=k, value=0.9, loss=1.0 / k)
+        for k in (8, 24, 16)
+    ]
+    (curve,) = curves_of(points, chain())
+    assert curve.kept == (32, 24, 16, 8)
+    assert curve.losses == (0.0, 1 / 24, 1 / 16, 1 / 8)
