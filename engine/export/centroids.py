@@ -22,7 +22,7 @@ from engine.training import losses
 from engine.training.model_parts import single_output
 from engine.training.settings import LossSpec
 
-STEPS, BATCH = 200, 64
+STEPS, BATCH, JUDGED = 200, 64, 2048
 TEMPERATURE = 2.0
 REACH = 0.002
 """How far a centroid moves in a step, over the standard deviation of its kernel's weights."""
@@ -93,7 +93,7 @@ def tune_centroids(
         Outputs of the model before clustering for ``images``: half of the loss is how far the
         clustered one is from them.
     steps
-        Batches of 64; the step size falls linearly to 0.
+        Batches of 64, at least one; the step size falls linearly to 0.
     """
     model = build(graph, clustered.weights)
     variables = {
@@ -136,7 +136,7 @@ def tune_centroids(
         arrays = images[chosen], labels[chosen], teacher[chosen]
         return tuple(tf.constant(array) for array in arrays)
 
-    seen = np.unique(np.concatenate(batches))[: 32 * BATCH]
+    seen = np.unique(np.concatenate(batches))[:JUDGED]
 
     def mean_loss() -> float:
         parts = [seen[i : i + BATCH] for i in range(0, len(seen) - len(seen) % BATCH or 1, BATCH)]

@@ -38,6 +38,10 @@ def runs_on(
     return f"{ran}; {not_micro}. Phones, GPU and NPU delegates were not measured."
 
 
+def _listed(names: tuple[str, ...]) -> str:
+    return f"[{', '.join(names)}]"
+
+
 def _not_micro(quantize: str, sparse: bool, io: str, ops: Mapping[str, int]) -> str:
     if sparse or "DENSIFY" in ops:
         return "not for TensorFlow Lite Micro, which cannot unfold sparse kernels (DENSIFY)"
@@ -80,7 +84,7 @@ def load_lines(
             "python": (
                 "import keras\n"
                 f'model = keras.saving.load_model("{name}", compile=False)\n'
-                f"outputs = model([{', '.join(inputs)}])\n"
+                f"outputs = model({inputs[0] if len(inputs) == 1 else _listed(inputs)})\n"
             )
         }
     kotlin = (
