@@ -5,6 +5,7 @@ Owns how a job becomes that context, telling as it goes. It judges nothing and t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,10 +37,16 @@ from engine.training.settings import FineTuneSettings, LossSpec, default_setting
 
 Emit = Callable[[ev.Event], None]
 
-DEFAULT_STEPS = 1500
-"""A fine-tune's steps, about: epochs follow from the number of training images."""
+MOST_STEPS = 5000
+"""A fine-tune's steps, at most, unless epochs are given."""
 
-MAX_EPOCHS = 10
+MOST_WORK = 2.7e13
+"""A fine-tune's :func:`work` over all its images, at most: some minutes on two cores."""
+
+ELEMENT_WORK = 200
+"""What moving one activation through memory costs, in multiply-adds, about."""
+
+MIN_EPOCHS, MAX_EPOCHS = 2, 10
 NORM_BATCHES = 30
 """Batches of training images that norms are re-estimated on (EagleEye, ECCV 2020)."""
 
@@ -233,7 +240,7 @@ def complete(
         distill=DISTILL,
     )
     if job.budget.epochs is None:
-        epochs = default_epochs(len(train), settings.batch_size)
+        epochs = default_epochs(len(train), settings.batch_size, work(opened.file.graph))
         settings = replace(settings, epochs=epochs)
     teacher = predict_outputs(
         opened.model, train.images, preprocess=opened.transform, control=control
@@ -249,9 +256,30 @@ def complete(
     )  # fmt: skip
 
 
-def default_epochs(samples: int, batch_size: int) -> int:
-    """Epochs of a fine-tune: about :data:`DEFAULT_STEPS` steps, 2 to :data:`MAX_EPOCHS`."""
-    return max(2, min(MAX_EPOCHS, round(DEFAULT_STEPS * batch_size / max(1, samples))))
+def default_epochs(samples: int, batch_size: int, each: float) -> int:
+    """Epochs of a fine-tune: as many as steps and work allow, 2 to :data:`MAX_EPOCHS`.
+
+    It follows from model and data alone and not from a clock, so that the same job makes the same
+    decisions again.
+
+    Parameters
+    ----------
+    each
+        Work of one image, see :func:`work`.
+    """
+    by_steps = MOST_STEPS * batch_size / max(1, samples)
+    by_work = MOST_WORK / max(1.0, samples * each)
+    return max(MIN_EPOCHS, min(MAX_EPOCHS, round(min(by_steps, by_work))))
+
+
+def work(graph: LayerGraph) -> float:
+    """What an image costs, in multiply-adds: those of the layers, and the moving of activations."""
+    elements = 0
+    for node in graph.nodes:
+        for tensor in node.outputs:
+            shape = graph.shape(tensor) or (None,)
+            elements += math.prod(size or 1 for size in shape[1:])
+    return float(cost(graph).macs or 0) + ELEMENT_WORK * elements
 
 
 def loss_of(task: rooms.Task, ignore_label: int | None = None) -> LossSpec:
