@@ -99,6 +99,11 @@ def configs(marker: Path) -> Iterator[tuple[str, Json]]:
     yield "lambda by name", model(layer("Lambda", function="system", module="os"))
     wrapped = layer("TimeDistributed", layer=layer("Lambda", function=lambda_value))
     yield "lambda in a wrapper", model(wrapped)
+    both = layer("Bidirectional", layer=layer("LSTM", units=2),
+                 backward_layer=layer("Lambda", function=lambda_value))  # fmt: skip
+    yield "lambda in a second direction", model(both)
+    deep = layer("TimeDistributed", layer=model(layer("Lambda", function=lambda_value)))
+    yield "lambda in a model in a wrapper", model(deep)
     yield "lambda in a nested model", model(model(layer("Lambda", function=lambda_value)))
     yield "lambda as activation", model(layer("Activation", activation=lambda_value))
     yield "TFSMLayer", model(layer("TFSMLayer", filepath="/tmp/evil"))
@@ -121,6 +126,15 @@ def configs(marker: Path) -> Iterator[tuple[str, Json]]:
     get_file = {"module": "keras.src.utils.file_utils", "class_name": "function",
                 "config": "get_file", "registered_name": "get_file"}  # fmt: skip
     yield "keras gadget", model(layer("Activation", activation=get_file))
+    unsafe = {"module": "keras.src.config", "class_name": "function", "registered_name": None,
+              "config": "enable_unsafe_deserialization"}  # fmt: skip
+    yield (
+        "unsafe mode",
+        model(layer("Activation", activation=unsafe), layer("Lambda", function=lambda_value)),
+    )
+    fetch = {"module": "keras.src.utils.file_utils", "class_name": "get_file",
+             "config": {"origin": "http://127.0.0.1:9/x", "fname": str(marker)}}  # fmt: skip
+    yield "fetched file", model(CONV, fetch)
     load = {"module": "keras.saving", "class_name": "load_model", "config": {"filepath": "x"}}
     yield "keras gadget as class", model(load)
     typespec = {"class_name": "__typespec__", "spec_name": "os", "module": "os", "config": [None]}
@@ -326,6 +340,20 @@ def zips(folder: Path, marker: Path) -> Iterator[tuple[str, Path]]:
     yield "encrypted", locked
     (folder / "evil.h5").write_bytes(pickle.dumps(Evil()))
     yield "pickle", folder / "evil.h5"
+
+
+ADVISORIES = {
+    "CVE-2024-3660": ("lambda (.keras)", "old lambda (.h5)", "lambda in a wrapper (.keras)"),
+    "CVE-2025-1550": ("module path (.keras)", "os.system (.keras)", "exec (.keras)"),
+    "CVE-2025-8747": ("keras gadget (.keras)", "fetched file (.keras)"),
+    "CVE-2025-9905": ("lambda (.h5)", "lambda by name (.h5)"),
+    "CVE-2025-9906": ("unsafe mode (.keras)",),
+    "CVE-2025-49655": ("TorchModuleWrapper (.keras)", "TorchModuleWrapper (.h5)"),
+    "CVE-2026-0897": ("shape bomb (.keras)", "shape bomb (.h5)", "packed bomb (.keras)"),
+    "CVE-2026-1462": ("TFSMLayer (.keras)", "TFSMLayer (.h5)"),
+    "CVE-2026-1669": ("external dataset (.keras)", "external link (.h5)", "virtual dataset (.h5)"),
+}
+"""Advisory -> files of the corpus that use it."""
 
 
 def corpus(folder: Path, marker: Path) -> Iterator[tuple[str, Path]]:

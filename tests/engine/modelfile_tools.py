@@ -32,10 +32,10 @@ def open_here(
         return reader.model_file(path, answer), reader.load_arrays(target, answer)
 
 
-def refusal(path: Path) -> UserError:
+def refusal(path: Path, *, weights: Path | None = None) -> UserError:
     """The error with which a file is refused, in this process."""
     try:
-        open_here(path)
+        open_here(path, weights=weights)
     except UserError as error:
         return error
     raise AssertionError(f"{path} was opened")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import time
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import h5py
 import pytest
 
 from engine.errors import UserError
-from engine.modelfile import allowlist, open_model, read_model
+from engine.modelfile import allowlist, child, open_model, read_model
+from tests.bench import fuzz_open
 from tests.engine import modelfile_hostile as hostile
+from tests.engine import modelfile_hostile_folders as folders
+from tests.engine import modelfile_writers as writers
 from tests.engine.modelfile_tools import open_here, refusal
 
 
@@ -36,20 +40,77 @@ def test_that_the_harmless_twin_of_the_corpus_opens(tmp_path: Path) -> None:
         assert graph.layers["conv"].weights[0].shape == (1, 1, 3, 2)
 
 
+def _check(name: str, path: Path, weights: Path | None = None) -> None:
+    start = time.process_time()
+    error = refusal(path, weights=weights)
+    assert isinstance(error, UserError), name
+    assert error.code.startswith("model."), name
+    assert error.message.endswith("."), (name, error.message)
+    assert error.hint.endswith("."), name
+    assert "\n" not in str(error), name
+    assert len(str(error)) < 600, name
+    assert time.process_time() - start < 10, name
+
+
 def test_that_every_hostile_file_is_refused_in_one_sentence(
     corpus: dict[str, Path], marker: Path
 ) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for name, path in corpus.items():
-        start = time.process_time()
-        error = refusal(path)
-        assert isinstance(error, UserError), name
-        assert error.code.startswith("model."), name
-        assert error.message.endswith("."), (name, error.message)
-        assert error.hint.endswith("."), name
-        assert "\n" not in str(error), name
-        assert len(str(error)) < 600, name
-        assert time.process_time() - start < 10, name
+        _check(name, path)
     assert len(corpus) > 100
+    assert not marker.exists()
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown_kib < 1 << 20
+
+
+def test_that_hostile_folders_and_weights_are_refused_in_one_sentence(
+    tmp_path: Path, marker: Path
+) -> None:
+    made = [*folders.configs(tmp_path, marker), *folders.checkpoints(tmp_path),
+            *folders.links(tmp_path)]  # fmt: skip
+    for name, path in made:
+        _check(name, path)
+    pairs = list(folders.jsons(tmp_path, marker))
+    for name, path, weights in pairs:
+        _check(name, path, weights)
+    assert len(made) > 50
+    assert len(pairs) > 50
+    assert not marker.exists()
+    twin = writers.write_savedmodel(tmp_path / "twin", hostile.model(hostile.CONV), folders.KERNEL)
+    assert open_here(twin)[1]["conv"]["kernel"].shape == (1, 1, 3, 2)
+
+
+def test_that_a_damaged_tflite_file_is_shown_or_refused(tmp_path: Path) -> None:
+    codes = []
+    for name, path in folders.tflites(tmp_path):
+        start = time.process_time()
+        codes.append(fuzz_open.answer(path, lambda p: child.read_tflite({"path": str(p)})))
+        assert time.process_time() - start < 10, name
+    assert set(codes) == {"opened", "model.damaged"}
+    assert codes.count("model.damaged") > 5
+
+
+@pytest.mark.parametrize("advisory", sorted(hostile.ADVISORIES))
+def test_that_each_advisory_has_a_file_that_is_refused(
+    advisory: str, corpus: dict[str, Path], marker: Path
+) -> None:
+    for name in hostile.ADVISORIES[advisory]:
+        assert refusal(corpus[name]).code.startswith("model.un"), name
+    assert not marker.exists()
+
+
+@pytest.mark.slow
+def test_that_the_whole_corpus_is_refused_within_the_child_s_limits(
+    corpus: dict[str, Path], marker: Path
+) -> None:
+    for name, path in corpus.items():
+        start = time.monotonic()
+        with pytest.raises(UserError):
+            read_model(path)
+        assert time.monotonic() - start < 10, name
+    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert peak_kib < 2 << 20
     assert not marker.exists()
 
 
