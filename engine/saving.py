@@ -49,7 +49,7 @@ def export(payload: dict[str, Any]) -> dict[str, Any]:
             card = Card(class_names=tuple(opened.data.class_names), preprocess=opened.preprocess)
         source, clusters = exportable(job, scratch), None
         if payload["cluster"] is not None:
-            source, clusters = _clustered(job, opened, int(payload["cluster"]), scratch)
+            source, clusters = clustered(job, opened, int(payload["cluster"]), scratch)
         with HelperProcess() as helper:
             result = export_model(
                 source, payload["to"], Path(payload["out"]), quantize=payload["quantize"],
@@ -145,9 +145,7 @@ def _parts(folder: Path, graph: LayerGraph, weights: Weights) -> Path:
     return folder
 
 
-def _clustered(
-    job: Job, opened: Opened | None, values: int, scratch: Path
-) -> tuple[Path, Clusters]:
+def clustered(job: Job, opened: Opened | None, values: int, scratch: Path) -> tuple[Path, Clusters]:
     """The model with clustered kernels, its centroids fine-tuned where there are training data."""
     from engine.export.centroids import tune_centroids
     from engine.export.clustering import cluster_weights

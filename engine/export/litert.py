@@ -84,7 +84,8 @@ def operators(path: Path) -> dict[str, int]:
 def time_files(
     paths: Sequence[Path], *, threads: int = 2, runs: int = RUNS, seed: int = 0
 ) -> list[Latency]:
-    """Time several files in turn: each round calls every file once, so that all see one machine.
+    """Time several files in turn: each round calls every file once, in an order of its own, so
+    that all see one machine and none always follows the same other.
 
     Parameters
     ----------
@@ -102,7 +103,8 @@ def time_files(
             interpreter.set_tensor(detail["index"], _fill(rng, detail["shape"], detail["dtype"]))
     taken_ms = np.zeros((runs, len(paths)))
     for turn in range(-WARM_UP_RUNS, runs):
-        for column, interpreter in enumerate(interpreters):
+        for column in rng.permutation(len(interpreters)):
+            interpreter = interpreters[column]
             start = time.perf_counter()
             interpreter.invoke()
             if turn >= 0:
