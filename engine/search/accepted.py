@@ -54,3 +54,12 @@ def ask_fine_tune(
                      parent.keep, "fine_tunes_left": done.left},
         ),
     )  # fmt: skip
+
+
+def ask_sweep(best: Told, step: Step) -> Ask:
+    """The best model without the channels that its zeros have cut off."""
+    return Ask(
+        kind="probe", step=step, keep=best.keep, sparsity=best.sparsity, parent=best.trial,
+        sweep=True,
+        why=Why(code="sweep", numbers={"keep": best.keep, "sparsity": best.sparsity}),
+    )  # fmt: skip

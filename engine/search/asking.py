@@ -25,7 +25,8 @@ class Ask:
     ``keep`` is the share of all removable channels to keep, ``sparsity`` the share of prunable
     weights to be zero; both of the whole model, 0..1. ``parent`` is the trial whose weights it
     starts from, None for the baseline. ``gamma_l1`` is network slimming's lambda, 0 without it.
-    ``l1_phase`` marks the phase that only prepares a cut and is never accepted.
+    ``sweep`` asks for the parent without its dead channels, which is the same function: the one
+    trial without training that can be accepted.
     """
 
     kind: Literal["probe", "fine_tune"]
@@ -34,6 +35,7 @@ class Ask:
     sparsity: float = 0.0
     parent: int | None = None
     gamma_l1: float = 0.0
+    sweep: bool = False
     why: Why
 
 

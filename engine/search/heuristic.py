@@ -11,7 +11,8 @@ two searches:
   what is asked beyond it is mostly taken from channels, which also saves time;
 * probes (cut and zeroed, norms re-estimated, no training) tell where to begin;
 * fine-tunes go on from there; one that barely failed is trained on instead of given up;
-* what is left goes to the balance of both, and the last one trains the result on as it is.
+* what is left goes to the balance of both, and the last one trains the result on as it is;
+* channels that zeros have cut off are swept away.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from engine.events import Step, Why
-from engine.search.accepted import Accepted, ask_fine_tune
+from engine.search.accepted import Accepted, ask_fine_tune, ask_sweep
 from engine.search.asking import Ask, Asking, Limits, Told
 from engine.search.single import channels, l1_phase, weights
 
@@ -86,6 +87,8 @@ def heuristic(limits: Limits) -> Asking:
     done.left += reserved
     if done.best is not None and done.left > 0:
         yield from polish(done, step)
+    if done.best is not None and done.best.sparsity > 0 and limits.has_channels:
+        yield ask_sweep(done.best, step)
 
 
 def split(reduction: float, limits: Limits) -> tuple[float, float]:

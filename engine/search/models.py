@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from engine.channels.dead import dead_plan
 from engine.channels.groups import Channels
 from engine.channels.plan import plan_global, plan_uniform
 from engine.channels.surgery import cut
@@ -101,6 +102,23 @@ def cut_to(
         }
         plan = plan_uniform(channels, scores, share, round_to)
     made = cut(candidate.graph, candidate.weights, channels, plan)
+    return Candidate(graph=made.graph, weights=made.weights)
+
+
+def without_dead(candidate: Candidate, before: Channels) -> Candidate:
+    """The candidate without the channels that its zeros have cut off; itself where it has none.
+
+    Channels that nothing makes are constants. They go where readers take the constant over exactly;
+    where a border would not, only channels that nobody reads go.
+    """
+    channels = retrace(candidate.graph, before)
+    for constants in (True, False):
+        plan = dead_plan(channels, candidate.weights, constants=constants)
+        if plan.empty:
+            return candidate
+        made = cut(candidate.graph, candidate.weights, channels, plan)
+        if not made.border_effects:
+            break
     return Candidate(graph=made.graph, weights=made.weights)
 
 

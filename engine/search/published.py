@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from engine.events import Why
+from engine.search.accepted import ask_sweep
 from engine.search.asking import Ask, Asking, Limits, Told
 from engine.search.single import SLIMMING_LAMBDA
 
@@ -58,6 +59,9 @@ def three_step(limits: Limits) -> Asking:
             sparsity += NOTCH if sparsity < 0.85 else 0.04
         if found is None or (best is not None and _size(found) >= _size(best)):
             return
+        if found.sparsity > 0:
+            swept = yield ask_sweep(found, "trade_off")
+            found = swept if swept.passed else found
         best = found
 
 

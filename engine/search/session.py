@@ -18,7 +18,7 @@ from engine.job import Job
 from engine.runs import RunFolder
 from engine.search import finish
 from engine.search.allocation import MACS_SHARE, WidthCost, allocate, curves_of
-from engine.search.asking import Asking, Limits
+from engine.search.asking import Asking, Limits, Told
 from engine.search.context import (
     Context,
     Emit,
@@ -42,6 +42,10 @@ from engine.training.evaluate import predict_outputs
 
 DEFAULT_FINE_TUNES = 6
 MAX_FAILURES = 3
+NOTHING_TO_SWEEP = Told(
+    trial=0, keep=1.0, sparsity=0.0, value=None, drop=None, margin=None, passed=False,
+    objective=None,
+)  # fmt: skip
 STRATEGIES = {
     "heuristic": heuristic,
     "structured": structured,
@@ -232,6 +236,9 @@ def _drive(
             strategy.close()
             emit(ev.Warned(code="budget.time", message="The time is spent; the search ends here."))
             return best
+        if ask.sweep and not runner.can_sweep(ask.parent):
+            told = NOTHING_TO_SWEEP
+            continue
         if ask.step != phase:
             phase = ask.step
             emit(ev.PhaseStarted(phase=ask.step))

@@ -24,7 +24,7 @@ from engine.search import halfway
 from engine.search.asking import Ask, Told, better
 from engine.search.context import NORM_BATCHES, Context, custom_of
 from engine.search.describe import counts, layer_states
-from engine.search.models import Candidate, cut_to, reached_keep
+from engine.search.models import Candidate, cut_to, reached_keep, without_dead
 from engine.search.sizes import SizeMeter
 from engine.search.verdict import Target, judge
 from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity, zeroed
@@ -157,6 +157,11 @@ class TrialRunner:
             self._best = told_of(done, self._target)
         return True
 
+    def can_sweep(self, trial: int | None) -> bool:
+        """Whether a trial's model has dead channels."""
+        candidate = self.arm(trial).candidate
+        return without_dead(candidate, self._context.channels) is not candidate
+
     def run(self, trial: int, ask: Ask) -> ev.TrialDone:
         """Run one trial from its start event to its end event.
 
@@ -176,9 +181,12 @@ class TrialRunner:
         )  # fmt: skip
         began = time.monotonic()
         try:
-            done = (
-                self._probe(trial, ask) if ask.kind == "probe" else self._tune(trial, ask, epochs)
-            )
+            if ask.sweep:
+                done = self._sweep(trial, ask)
+            elif ask.kind == "probe":
+                done = self._probe(trial, ask)
+            else:
+                done = self._tune(trial, ask, epochs)
         except TrialError as error:
             done = self._failed(trial, ask, error)
         finally:
@@ -207,12 +215,26 @@ class TrialRunner:
         )  # fmt: skip
 
     def _tune(self, trial: int, ask: Ask, epochs: int) -> ev.TrialDone:
-        context = self._context
         parent = self.arm(ask.parent)
         candidate = self._cut(ask)
         model = build(candidate.graph, candidate.weights)
         self._reestimate(model)
         self._train(trial, model, candidate, ask, epochs)
+        return self._judge(trial, ask, model, candidate, epochs=epochs, parent=parent)
+
+    def _sweep(self, trial: int, ask: Ask) -> ev.TrialDone:
+        """The parent without its dead channels."""
+        parent = self.arm(ask.parent)
+        swept = without_dead(parent.candidate, self._context.channels)
+        model = build(swept.graph, swept.weights)
+        return self._judge(trial, ask, model, swept, epochs=0, parent=parent)
+
+    def _judge(
+        self, trial: int, ask: Ask, model: keras.Model, candidate: Candidate, *, epochs: int,
+        parent: Arm,
+    ) -> ev.TrialDone:  # fmt: skip
+        """Evaluate a trained model on the whole search split, keep it, and say whether it holds."""
+        context = self._context
         self._reestimate(model)
         trained = Candidate(graph=candidate.graph, weights=weights_of(model, candidate.graph))
         outputs = self._predict(model, context.data.search.images)

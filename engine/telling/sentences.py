@@ -118,9 +118,11 @@ def started(event: ev.TrialStarted) -> str:
     known = {
         "probe": f"Probing {what} without training.",
         "bracket": f"Trying {what}, to find where the floor breaks.",
-        "bisect": f"Trying {what}, halfway between what held and what broke.",
+        "bisect": f"Trying {what}, between what held and what broke.",
         "warm_start": f"Trying {what}, from the nearest accepted model.",
         "back_off": f"Giving channels back and zeroing more weights instead: {what}.",
+        "again": f"That was close: training on as it is, {what}.",
+        "sweep": "Sweeping away channels that the zeros have cut off.",
         "polish": f"Training the best model on as it is: {what}.",
         "notch": f"One notch further: {what}.",
         "cut_on": f"Cutting a little further: {what}.",

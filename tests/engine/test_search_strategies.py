@@ -114,10 +114,12 @@ def test_that_a_fine_tune_starts_from_an_accepted_checkpoint_that_is_cut_less() 
 
 def test_that_the_last_fine_tune_trains_the_result_on_as_it_is() -> None:
     history = fake_trainer(heuristic(LIMITS), smooth_drop(0.3, 0.8))
-    *before, (last, told) = history
+    *before, (last, told), (sweep, _) = history
     assert last.why.code == "polish"
+    assert sweep.sweep
     best = min(accepted(before), key=lambda t: t.objective or 0)
     assert (last.keep, last.sparsity, last.parent) == (best.keep, best.sparsity, best.trial)
+    assert sweep.parent in (best.trial, told.trial)
     assert told.passed
 
 
