@@ -58,6 +58,8 @@ def inspect_model(
                 "id": group.id,
                 "channels": group.channels,
                 "layers": list(group.layers),
+                "producers": list(group.producers),
+                "pinned": group.pinned,
                 "prunable": group.prunable,
                 "reason": group.reason,
             }

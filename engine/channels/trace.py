@@ -114,8 +114,10 @@ def _visit(
     known = [a for a in ins if a is not None]
     layer = graph.layers[node.layer]
     if call is None or len(known) < len(ins):
-        reason = layer.opaque or (
-            f"layer '{layer.name}' ({layer.class_name}) has a shape that is not known"
+        reason = (
+            layer.opaque
+            and UNKNOWN.why(layer)
+            or (f"layer '{layer.name}' ({layer.class_name}) has a shape that is not known")
         )
         for atoms in known:
             t.pin(atoms, reason)

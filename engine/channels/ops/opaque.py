@@ -19,10 +19,12 @@ class Opaque(Op):
 
     def why(self, layer: Layer) -> str:
         """The sentence for this layer."""
+        if layer.opaque is not None:
+            return f"layer '{layer.name}' ({layer.class_name}): {layer.opaque}"
         return self.reason.format(name=layer.name, kind=layer.class_name)
 
     def trace(self, t: Tracer, call: Call, ins: Arrays) -> Arrays:
-        reason = call.layer.opaque or self.why(call.layer)
+        reason = self.why(call.layer)
         for atoms in ins:
             t.pin(atoms, reason)
         outs = [default_atoms(t, shape) for shape in call.out_shapes]
