@@ -114,11 +114,8 @@ def _visit(
     known = [a for a in ins if a is not None]
     layer = graph.layers[node.layer]
     if call is None or len(known) < len(ins):
-        reason = (
-            layer.opaque
-            and UNKNOWN.why(layer)
-            or (f"layer '{layer.name}' ({layer.class_name}) has a shape that is not known")
-        )
+        unknown = f"layer '{layer.name}' ({layer.class_name}) has a shape that is not known"
+        reason = unknown if layer.opaque is None else UNKNOWN.why(layer)
         for atoms in known:
             t.pin(atoms, reason)
         t.notes.setdefault(layer.name, reason)
