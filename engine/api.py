@@ -307,7 +307,13 @@ def export(
     )  # fmt: skip
 
 
-def measure_gain(model: str | Path, *, input_shape: Sequence[int] | None = None) -> dict[str, Any]:
+def measure_gain(
+    model: str | Path,
+    *,
+    input_shape: Sequence[int] | None = None,
+    weights: str | Path | None = None,
+    custom: str | Path | None = None,
+) -> dict[str, Any]:
     """What pruning can gain, from narrower random copies measured on this computer.
 
     Raises
@@ -318,6 +324,7 @@ def measure_gain(model: str | Path, *, input_shape: Sequence[int] | None = None)
     return _task(
         "engine.saving:preflight",
         model=str(model), input_shape=None if input_shape is None else list(input_shape),
+        weights=_text(weights), custom=_text(custom),
     )  # fmt: skip
 
 

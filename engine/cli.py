@@ -171,7 +171,7 @@ def _add_model(parser: argparse.ArgumentParser, name: str = "model") -> None:
     parser.add_argument("--weights", metavar="FILE",
                         help="weights of a model that is an architecture in JSON")  # fmt: skip
     parser.add_argument("--custom", metavar="FILE.py",
-                        help="Python file of the model's custom layers; it runs, but for inspect")  # fmt: skip
+                        help="Python file of its custom layers; run, but for inspect")  # fmt: skip
 
 
 def _add_inspect(commands: Any) -> None:
@@ -182,7 +182,7 @@ def _add_inspect(commands: Any) -> None:
 
 def _add_preflight(commands: Any) -> None:
     parser = _command(commands, "preflight", "measure what pruning can gain, before any search")
-    parser.add_argument("model", metavar="MODEL")
+    _add_model(parser)
     parser.add_argument("--input-shape", type=sizes, help="for open sizes, such as 224,224,3")
 
 

@@ -172,7 +172,10 @@ def export(options: argparse.Namespace) -> int:
 
 def preflight(options: argparse.Namespace) -> int:
     """``secateur preflight``."""
-    answer = api.measure_gain(options.model, input_shape=options.input_shape)
+    answer = api.measure_gain(
+        options.model, input_shape=options.input_shape, weights=options.weights,
+        custom=_allowed(options.custom),
+    )  # fmt: skip
     if options.json:
         write_json(answer)
         return EXIT_DONE

@@ -67,7 +67,11 @@ def export(payload: dict[str, Any]) -> dict[str, Any]:
 
 def preflight(payload: dict[str, Any]) -> dict[str, Any]:
     """What pruning can gain; see :func:`engine.api.measure_gain`."""
-    file, weights = open_model(Path(payload["model"]))
+    job = Job(
+        model=payload["model"], data=DataSpec(source=""), weights=payload["weights"],
+        custom=payload["custom"],
+    )  # fmt: skip
+    file, weights = open_model(Path(job.model), **_given(job))
     graph = file.graph
     if payload["input_shape"] is not None:
         graph = with_input_shape(graph, tuple(payload["input_shape"]))

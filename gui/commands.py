@@ -1,4 +1,5 @@
-"""Work done by the command line in a child process: evaluate, export, report.
+"""Work done by the command line in a child process: evaluate, preflight, export,
+report.
 
 Owns the command lines and how their one JSON object is read, whatever the exit code. What the
 window does this way has the same result as in a terminal. Blocks: call it in :mod:`gui.tasks`.
@@ -65,6 +66,12 @@ def export_command(request: ExportRequest) -> list[str]:
     if request.data is not None:
         command += ["--data", request.data.source]
     return [*command, "--force"] if request.force else command
+
+
+def gain_command(model: Path, custom: str | None = None) -> list[str]:
+    """``secateur preflight``."""
+    command = python_command("engine.cli", "preflight", str(model), "--json")
+    return command if custom is None else [*command, "--custom", custom]
 
 
 def report_command(run: Path) -> list[str]:

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLay
 from gui.session import Session
 from gui.theme import GRID
 from gui.views.cards import DataCard, ModelCard
+from gui.views.gain import GainLine
 from gui.views.goal import GoalCard
 from gui.views.welcome import WelcomePanel
 from gui.widgets.basics import Page, button, label
@@ -23,6 +24,8 @@ class SetUpPanel(QStackedWidget):
         self.model_card = ModelCard()
         self.data_card = DataCard()
         self.goal_card = GoalCard()
+        self.gain = GainLine(session)
+        self.model_card.body.addWidget(self.gain)
         self.addWidget(self.welcome)
         page = Page()
         layout = QVBoxLayout(page)
