@@ -1,11 +1,12 @@
 """Open thousands of damaged files: each ends in success or in one sentence.
 
-``python -m tests.bench.fuzz_open [--files 2000] [--seed 0] [--rebuild 100]``
+``python -m tests.bench.fuzz_open [--cells 0 1 2 3] [--size 500] [--rebuild 25] [--again]``
 
-Sound files (small nets in every format) are truncated, bit-flipped and mutated key by key; each is
-opened by ``read_model`` as a person's file would be, in the child process with its limits. Counted
-are answers by code, crashes of the child that became a sentence, the longest time; anything else
-is a failure. Some of those that open are rebuilt by Keras in one further process.
+Sound files (small nets as ``.keras``, ``.h5``, SavedModel, JSON with weights and TFLite) are
+truncated, bit-flipped and mutated key by key; each is opened as a person's file would be, in the
+child process with its limits. Counted are answers by code, the longest time and the largest memory;
+anything but success or one sentence is a failure. Some of those that open are rebuilt by Keras in
+one further process. A finished cell is appended to ``results/fuzz_open.jsonl``.
 """
 
 from __future__ import annotations
@@ -13,27 +14,54 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import random
+import resource
+import shutil
 import tempfile
 import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
+from engine import childproc, jsonio
 from engine.errors import SecateurError, UserError
-from engine.modelfile import read_model
+from engine.modelfile import view_model
+from tests.bench.environment import describe
 from tests.engine import modelfile_hostile as hostile
+from tests.engine import modelfile_writers as writers
 
 SLOWEST_S = 10.0
+MOST_BYTES = 2 << 30
+RESULTS = Path(__file__).parent / "results" / "fuzz_open.jsonl"
 Mutation = Callable[[bytes, random.Random], bytes]
 
 
-def seeds(folder: Path) -> list[Path]:
-    """Sound files to start from; no Keras is needed to write them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """A sound model: its files by name, the one that is opened, and the one with its weights."""
+
+    files: dict[str, bytes]
+    opened: str
+    weights: str | None = None
+
+    def write(self, folder: Path, **changed: bytes) -> tuple[Path, Path | None]:
+        """Write it, some files changed; what to open, and its weights file."""
+        for name, data in {**self.files, **changed}.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return folder / self.opened, None if self.weights is None else folder / self.weights
+
+
+def seeds() -> dict[str, Seed]:
+    """Sound models by format; no Keras is needed to write them."""
     dense = hostile.layer("Dense", units=2)
     config = hostile.model(hostile.CONV, hostile.layer("ReLU"), hostile.layer("Flatten"), dense)
 
@@ -47,10 +75,32 @@ def seeds(folder: Path) -> list[Path]:
         group["dense/kernel:0"] = [[0.5, 0.25]] * 32
         group["dense/bias:0"] = [0.0, 1.0]
 
-    return [
-        hostile.write_keras(folder / "seed.keras", config, hostile.weights(arrays)),
-        hostile.write_h5(folder / "seed.h5", config, groups),
-    ]
+    kernel = np.ones((1, 1, 3, 2), "float32")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        hostile.write_keras(folder / "net.keras", config, hostile.weights(arrays))
+        hostile.write_h5(folder / "net.h5", config, groups)
+        small = hostile.model(hostile.CONV, hostile.layer("ReLU"))
+        writers.write_savedmodel(folder / "saved", small, kernel)
+        writers.write_tflite(folder / "net.tflite", np.eye(6, dtype="float32"))
+        (folder / "net.json").write_text(json.dumps(config))
+        (folder / "w.weights.h5").write_bytes(hostile.weights(arrays))
+
+        def one(*names: str, opened: str | None = None, weights: str | None = None) -> Seed:
+            files = {name: (folder / name).read_bytes() for name in names}
+            return Seed(files=files, opened=opened or names[0], weights=weights)
+
+        inside = (
+            "saved/keras_metadata.pb", "saved/saved_model.pb", "saved/variables/variables.index",
+            "saved/variables/variables.data-00000-of-00001",
+        )  # fmt: skip
+        return {
+            "keras": one("net.keras"),
+            "h5": one("net.h5"),
+            "savedmodel": one(*inside, opened="saved"),
+            "json": one("net.json", "w.weights.h5", weights="w.weights.h5"),
+            "tflite": one("net.tflite"),
+        }
 
 
 def truncate(data: bytes, rng: random.Random) -> bytes:
@@ -102,42 +152,78 @@ def mutate_json(value: Any, rng: random.Random) -> Any:
 
 
 def mutate_config(data: bytes, rng: random.Random) -> bytes:
-    """Change keys of the config inside a ``.keras`` or ``.h5`` file."""
+    """Change keys of the config inside whichever file holds one; others are overwritten."""
     times = rng.choice((1, 1, 2, 3))
+
+    def mutated(config: Any) -> Any:
+        for _ in range(times):
+            config = mutate_json(config, rng)
+        return config
+
     if data.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
-        config = json.loads(members["config.json"])
-        for _ in range(times):
-            config = mutate_json(config, rng)
-        members["config.json"] = json.dumps(config).encode()
+        members["config.json"] = json.dumps(mutated(json.loads(members["config.json"]))).encode()
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w") as archive:
             for name, member in members.items():
                 archive.writestr(name, member)
         return out.getvalue()
-    out = io.BytesIO(data)
-    with h5py.File(out, "r+") as file:
-        config = json.loads(file.attrs["model_config"])
-        for _ in range(times):
-            config = mutate_json(config, rng)
-        file.attrs["model_config"] = json.dumps(config)
-    return out.getvalue()
+    if data.startswith(b"{"):
+        return json.dumps(mutated(json.loads(data))).encode()
+    if b"_tf_keras_sequential" in data:
+        start, end = data.index(b"{"), data.rindex(b"}") + 1
+        config = mutated(json.loads(data[start:end]))
+        return writers.metadata(json.dumps(config))
+    if data.startswith(b"\x89HDF"):
+        out = io.BytesIO(data)
+        with h5py.File(out, "r+") as file:
+            if "model_config" in file.attrs:
+                file.attrs["model_config"] = json.dumps(
+                    mutated(json.loads(file.attrs["model_config"]))
+                )
+                return out.getvalue()
+    return overwrite(data, rng)
 
 
-MUTATIONS: tuple[Mutation, ...] = (truncate, flip, flip, overwrite, mutate_config, mutate_config)
+BYTES: tuple[Mutation, ...] = (truncate, flip, flip, overwrite)
+MUTATIONS: tuple[Mutation, ...] = (*BYTES, mutate_config, mutate_config)
 
 
-def damaged_files(folder: Path, count: int, seed: int) -> Iterator[tuple[str, Path]]:
-    """So many damaged files, one after the other under one name each kind; the mutation's name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damaged:
+    """A damaged model: its format, what was done to it, what to open."""
+
+    kind: str
+    mutation: str
+    path: Path
+    weights: Path | None
+    folder: Path
+
+
+def damaged_files(
+    folder: Path,
+    count: int,
+    seed: int,
+    *,
+    kinds: tuple[str, ...] = (),
+    mutations: tuple[Mutation, ...] = MUTATIONS,
+) -> Iterator[Damaged]:
+    """So many damaged models, each in a folder of its own; the same for the same seed."""
     rng = random.Random(seed)
-    sources = [(path, path.read_bytes()) for path in seeds(folder)]
+    sources = {kind: s for kind, s in seeds().items() if not kinds or kind in kinds}
     for number in range(count):
-        source, data = sources[number % len(sources)]
-        mutation = rng.choice(MUTATIONS)
-        path = folder / f"fuzz_{number}{source.suffix}"
-        path.write_bytes(mutation(data, rng))
-        yield mutation.__name__, path
+        kind = list(sources)[number % len(sources)]
+        source = sources[kind]
+        mutation = rng.choice(mutations)
+        configs = [n for n, d in source.files.items() if b"class_name" in d or d[:2] == b"PK"]
+        names = configs if mutation is mutate_config and configs else list(source.files)
+        name = rng.choice(names)
+        place = folder / f"fuzz_{number}"
+        path, weights = source.write(place, **{name: mutation(source.files[name], rng)})
+        yield Damaged(
+            kind=kind, mutation=mutation.__name__, path=path, weights=weights, folder=place
+        )
 
 
 def answer(path: Path, opener: Callable[[Path], object]) -> str:
@@ -162,48 +248,79 @@ def answer(path: Path, opener: Callable[[Path], object]) -> str:
     return error.code
 
 
-def main() -> None:
-    """Run the bench and print its counts."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rebuild", type=int, default=100)
-    options = parser.parse_args()
-    counts: Counter[str] = Counter()
-    opened: list[Path] = []
-    slowest = 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        for kind, path in damaged_files(Path(folder), options.files, options.seed):
-            start = time.perf_counter()
-            try:
-                code = answer(path, read_model)
-            except (SecateurError, AssertionError) as error:
-                code = f"FAILED: {error}"
-            took = time.perf_counter() - start
-            slowest = max(slowest, took)
-            counts[f"{kind}: {code}"] += 1
-            if code == "opened" and len(opened) < options.rebuild:
-                opened.append(path)
-            else:
-                path.unlink()
-        for key, count in sorted(counts.items()):
-            print(f"{count:6} {key}")
-        print(f"slowest {slowest:.2f} s")
-        print(f"rebuilt {_rebuild(opened)} of {len(opened)} that opened; the others were refused")
-    if slowest > SLOWEST_S or any("FAILED" in key for key in counts):
-        raise SystemExit(1)
-
-
-def _rebuild(paths: list[Path]) -> int:
-    """Rebuild opened files with Keras; each succeeds or is refused in one sentence."""
+def rebuild_opened(payload: list[list[str | None]]) -> list[str]:
+    """Rebuild models with Keras; the code of each answer. Called in a process of its own."""
     from engine.modelfile import open_model, rebuild
 
-    done = 0
-    for path in paths:
-        model_file, weights = open_model(path)
-        if answer(path, lambda _: rebuild.build(model_file.graph, weights)) == "opened":  # noqa: B023
-            done += 1
-    return done
+    codes = []
+    for path, weights in payload:
+        file, arrays = open_model(
+            Path(str(path)), weights=None if weights is None else Path(weights)
+        )
+        codes.append(answer(Path(str(path)), lambda _: rebuild.build(file.graph, arrays)))  # noqa: B023
+    return codes
+
+
+def run_cell(cell: int, size: int, rebuild: int) -> dict[str, Any]:
+    """Open the files of one cell and rebuild some of those that open."""
+    counts: Counter[str] = Counter()
+    opened: list[list[str | None]] = []
+    failures: list[str] = []
+    slowest = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for made in damaged_files(Path(folder), size, cell):
+            start = time.perf_counter()
+            try:
+                code = answer(made.path, lambda p, w=made.weights: view_model(p, weights=w))  # type: ignore[misc]
+            except (SecateurError, AssertionError) as error:
+                code = "FAILED"
+                failures.append(f"{made.kind} {made.mutation}: {error}")
+            slowest = max(slowest, time.perf_counter() - start)
+            counts[f"{made.kind} {made.mutation} {code}"] += 1
+            if code == "opened" and made.kind != "tflite" and len(opened) < rebuild:
+                weights = None if made.weights is None else str(made.weights)
+                opened.append([str(made.path), weights])
+            else:
+                shutil.rmtree(made.folder)
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+        codes = childproc.call("tests.bench.fuzz_open:rebuild_opened", opened, timeout_s=1200.0)
+    return {
+        "cell": cell,
+        "files": size,
+        "opened": sum(n for key, n in counts.items() if key.endswith(" opened")),
+        "failures": failures,
+        "slowest_s": round(slowest, 2),
+        "peak_bytes_of_a_child": peak,
+        "rebuilt": codes.count("opened"),
+        "rebuild_refused": len(codes) - codes.count("opened"),
+        "answers": dict(sorted(counts.items())),
+    }
+
+
+def main() -> None:
+    """Run the cells that are not finished and print their counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, nargs="*", default=[0, 1, 2, 3])
+    parser.add_argument("--size", type=int, default=500)
+    parser.add_argument("--rebuild", type=int, default=25)
+    parser.add_argument("--again", action="store_true", help="run finished cells again")
+    options = parser.parse_args()
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])  # the rebuilding child needs tests
+    lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.is_file() else []
+    finished = {json.loads(line)["cell"] for line in lines}
+    bad = False
+    for cell in options.cells:
+        if cell in finished and not options.again:
+            continue
+        result = run_cell(cell, options.size, options.rebuild)
+        result["environment"] = jsonio.to_plain(describe())
+        with RESULTS.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(result) + "\n")
+        print(json.dumps({key: result[key] for key in list(result)[:8]}), flush=True)
+        bad |= bool(result["failures"]) or result["slowest_s"] > SLOWEST_S
+        bad |= result["peak_bytes_of_a_child"] > MOST_BYTES
+    if bad:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

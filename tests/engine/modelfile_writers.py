@@ -80,11 +80,15 @@ def write_checkpoint(
     return index
 
 
+def metadata(text: str) -> bytes:
+    """A ``keras_metadata.pb`` with the model alone, which this JSON describes."""
+    return block(1, block(3, "root") + block(4, "_tf_keras_sequential") + block(5, text))
+
+
 def write_metadata(path: Path, config: dict[str, Any], **more: Any) -> None:
-    """A ``keras_metadata.pb`` with the model alone."""
-    text = json.dumps({"name": "net", "keras_version": "2.11.0", "model_config": config, **more})
-    node = block(3, "root") + block(4, "_tf_keras_sequential") + block(5, text)
-    path.write_bytes(block(1, node))
+    """The same from a config, as a file."""
+    about = {"name": "net", "keras_version": "2.11.0", "model_config": config, **more}
+    path.write_bytes(metadata(json.dumps(about)))
 
 
 def write_savedmodel(folder: Path, config: dict[str, Any], kernel: np.ndarray) -> Path:
