@@ -17,8 +17,7 @@ from typing import Any, NoReturn, get_args
 
 from engine import __version__, jsonio
 from engine.errors import EXIT_DONE, EXIT_FAILED, SecateurError, UserError
-from engine.export.result import INPUT_TYPES
-from engine.job import Minimise, Quantize, Seen, Strategy
+from engine.job import INPUT_TYPES, Minimise, Quantize, Seen, Strategy
 
 COMMANDS = (
     "inspect", "preflight", "slim", "evaluate", "prune", "export", "resume", "report", "runs",
@@ -140,8 +139,14 @@ def build_parser() -> Parser:
     _add_evaluate(commands)
     _add_prune(commands)
     _add_export(commands)
-    resume = _command(commands, "resume", "go on with a run that was stopped or that died")
+    resume = _command(
+        commands, "resume",
+        "go on with a run that was stopped or that died, or give a finished one a new goal",
+    )  # fmt: skip
     resume.add_argument("run", metavar="RUN", help="the run folder")
+    resume.add_argument("--target", type=float, help="a new value to keep")
+    resume.add_argument("--tolerance", type=float, help="a new tolerance; what is known is used")
+    resume.add_argument("--max-trials", type=positive, help="most fine-tunes for the new goal")
     report = _command(commands, "report", "write a run's report as one HTML file")
     report.add_argument("run", metavar="RUN", help="the run folder")
     report.add_argument("-o", "--out", help="the file (default: report.html in the run folder)")

@@ -14,6 +14,8 @@ Strategy = Literal[
     "heuristic", "three-step", "structured", "unstructured", "grid", "importance", "skeleton"
 ]
 Seen = Literal["yes", "no", "unknown"]
+INPUT_TYPES: tuple[str, ...] = ("float", "int8", "uint8")
+"""Types that input and output of an int8 TFLite file may have."""
 ClassWeight = Literal["auto", "none", "balanced"]
 Allocation = Literal["sensitivity", "global"]
 

@@ -13,7 +13,6 @@ from engine.job import Quantize
 
 Format = Literal["tflite", "savedmodel", "keras", "h5"]
 FORMATS: tuple[Format, ...] = ("tflite", "savedmodel", "keras", "h5")
-INPUT_TYPES: tuple[str, ...] = ("float", "int8", "uint8")
 QUANTIZATIONS: tuple[Quantize, ...] = ("none", "float16", "dynamic", "int8")
 
 SUFFIXES: dict[str, str] = {"tflite": ".tflite", "savedmodel": "", "keras": ".keras", "h5": ".h5"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.errors import UserError
-from engine.export.result import INPUT_TYPES
+from engine.job import INPUT_TYPES
 
 
 def refuse_unsafe(*, quantize: str, sparse: bool, calibrated: bool, io: str = "float") -> None:

@@ -11,12 +11,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import erf
 
 Function = Callable[[np.ndarray], np.ndarray]
 
 ACROSS = frozenset({"softmax", "log_softmax", "sparsemax", "glu"})
 """Activations that read across channels."""
+
+
+def erf(x: np.ndarray) -> np.ndarray:
+    """The error function; SciPy's, whose import takes longer than reading most models."""
+    from scipy import special
+
+    out: np.ndarray = special.erf(x)
+    return out
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.special import erf
 
 from engine.channels.ops import activations
 from engine.channels.ops.base import (
@@ -295,7 +294,7 @@ _UNARY: dict[str, Function | None] = {
     "ops.Log": np.log, "ops.Log1p": np.log1p, "ops.Expm1": np.expm1, "ops.Sin": np.sin,
     "ops.Cos": np.cos, "ops.Sign": np.sign, "ops.Round": np.round, "ops.Floor": np.floor,
     "ops.Ceil": np.ceil, "ops.Reciprocal": np.reciprocal, "ops.Arctan": np.arctan,
-    "ops.Sinh": np.sinh, "ops.Cosh": np.cosh, "ops.Erf": erf,
+    "ops.Sinh": np.sinh, "ops.Cosh": np.cosh, "ops.Erf": activations.erf,
     "ops.Tan": np.tan, "ops.Trunc": np.trunc, "ops.Log2": np.log2, "ops.Log10": np.log10,
     "ops.Arcsin": np.arcsin, "ops.Arccos": np.arccos, "ops.Arctanh": np.arctanh,
     "ops.Arcsinh": np.arcsinh, "ops.Arccosh": np.arccosh, "ops.NanToNum": None,
