@@ -146,9 +146,14 @@ def _compared(checks: dict[str, Any]) -> str:
 
 def _latency(latency: object) -> str:
     median = latency.get("median") if isinstance(latency, dict) else None
-    if not isinstance(median, int | float):
+    if not isinstance(latency, dict) or not isinstance(median, int | float):
         return units.NOT_MEASURED
-    return f"{median:.3g} ms for one sample on this computer"
+    words = f"{median:.3g} ms for one sample on this computer"
+    p90, runs, threads = latency.get("p90"), latency.get("runs"), latency.get("threads")
+    if not isinstance(p90, int | float) or not isinstance(runs, int):
+        return words
+    counted = units.plural(int(threads or 1), "thread")
+    return f"{words} (median of {runs} runs on {counted}, 90th percentile {p90:.3g} ms)"
 
 
 def _number(value: object) -> float | None:

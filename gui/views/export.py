@@ -137,6 +137,7 @@ class ExportPanel(QScrollArea):
         place_row.addWidget(self.place, 1)
         place_row.addWidget(self.place_button)
         end_row = QHBoxLayout()
+        end_row.setSpacing(GRID)
         end_row.addWidget(self.busy_words, 1)
         end_row.addWidget(self.report_button)
         end_row.addWidget(self.export_button)

@@ -12,7 +12,7 @@ from engine.telling.gain import gain_lines, gain_table
 from gui.commands import JsonCommand, gain_command
 from gui.session import Session
 from gui.theme import GRID
-from gui.widgets.basics import button, label
+from gui.widgets.basics import Facts, button, label
 
 TIMEOUT_S = 600.0
 
@@ -42,7 +42,10 @@ class GainLine(QWidget):
         self.answer = label("", wrap=True, select=True)
         self.answer.setAccessibleName("What pruning can gain")
         self.answer.hide()
+        self.copies = Facts()
+        self.copies.hide()
         layout.addWidget(self.answer)
+        layout.addWidget(self.copies)
         session.wishes_changed.connect(self.refresh)
         self.refresh()
 
@@ -54,6 +57,7 @@ class GainLine(QWidget):
         if path != self._model:
             self._model, self._asked = path, None
             self.answer.hide()
+            self.copies.hide()
             self._show_busy()
 
     def ask(self) -> None:
@@ -72,13 +76,18 @@ class GainLine(QWidget):
         if task != self._asked:
             return
         self._asked = None
-        _, *rows = gain_table(answer)
-        sizes = [
-            f"{row[0]} of the channels: {row[2]} ({row[4]} in int8), {row[5]} ({row[6]} in int8)"
-            for row in rows
-        ]
-        self.answer.setText("\n".join((*gain_lines(answer), *sizes)))
+        self.answer.setText("\n".join(gain_lines(answer)))
+        self.copies.show_pairs(
+            tuple(
+                (
+                    f"{row[0]} of the channels",
+                    f"{row[2]} and {row[5]} as TFLite, {row[4]} and {row[6]} in int8",
+                )
+                for row in gain_table(answer)[1:]
+            )
+        )
         self.answer.show()
+        self.copies.show()
         self._show_busy()
 
     def _on_failed(self, task: int, error: ErrorInfo) -> None:
