@@ -1,4 +1,4 @@
-"""A representative of each family of ``keras.applications`` opens to the same function."""
+"""A representative of each family of ``keras.applications`` opens to the same function, in every format."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import tf_keras
 
 from engine.modelfile import rebuild
+from tests.engine import modelfile_formats as formats
 from tests.engine.modelfile_tools import as_list, open_here, relative_difference
 
 pytestmark = [
@@ -61,23 +62,19 @@ def make_alive(model: Any, seed: int = 0) -> Any:
 def _cases() -> list[Any]:
     cases = []
     for family in FAMILIES:
-        for writer in ("keras", "tf_keras"):
-            for suffix in ("keras", "h5"):
-                quick = family in QUICK and (writer, suffix) in (
-                    ("keras", "keras"),
-                    ("tf_keras", "h5"),
-                )
-                marks = [] if quick else [pytest.mark.slow]
-                name = f"{family}-{writer}-{suffix}"
-                cases.append(pytest.param(family, writer, suffix, id=name, marks=marks))
+        for name in formats.FORMATS:
+            quick = family in QUICK and name in ("keras3", "keras2-h5")
+            marks = [] if quick else [pytest.mark.slow]
+            cases.append(pytest.param(family, name, id=f"{family}-{name}", marks=marks))
     return cases
 
 
-@pytest.mark.parametrize(("family", "writer", "suffix"), _cases())
+@pytest.mark.parametrize(("family", "name"), _cases())
 def test_that_an_application_opens_with_equal_outputs(
-    family: str, writer: str, suffix: str, tmp_path: Path
+    family: str, name: str, tmp_path: Path
 ) -> None:
-    library = keras if writer == "keras" else tf_keras
+    written_as = formats.FORMATS[name]
+    library = keras if written_as.library == "keras" else tf_keras
     size, options = FAMILIES[family]
     options = {"classes": 7, "classifier_activation": None, **options}
     if "include_top" in options:
@@ -85,9 +82,8 @@ def test_that_an_application_opens_with_equal_outputs(
     original = make_alive(
         getattr(library.applications, family)(weights=None, input_shape=(size, size, 3), **options)
     )
-    path = tmp_path / f"net.{suffix}"
-    original.save(path)
-    model_file, weights = open_here(path)
+    written = written_as.write(original, tmp_path)
+    model_file, weights = open_here(written.path, weights=written.weights)
     rebuilt = rebuild.build(model_file.graph, weights)
     x = np.random.default_rng(1).uniform(0, 255, (2, size, size, 3)).astype("float32")
     wanted, got = as_list(original(x, training=False)), as_list(rebuilt(x, training=False))
