@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import HealthCheck, event, given, settings
+import pytest
+from hypothesis import HealthCheck, event, find, given, settings
 from hypothesis import strategies as st
 
 from engine.channels.cost import cost
+from engine.channels.ops import Call, registered
+from engine.channels.ops.base import Arrays
 from engine.channels.oracle import REL_DIFF_LIMIT, reference, rel_diff, shifted
 from engine.channels.plan import Plan, plan_uniform
 from engine.channels.surgery import cut
 from engine.channels.trace import trace
+from engine.channels.tracer import Tracer
 from engine.criteria import score
 from engine.modelfile.shapes import reshape_graph
 from tests.engine.numpy_net import run
@@ -63,3 +67,25 @@ def test_that_the_empty_plan_is_the_identity_on_random_nets(net: Net) -> None:
     assert made.weights == net.weights or all(
         made.weights[n][w] is a for n, ws in net.weights.items() for w, a in ws.items()
     )
+
+
+def _differs(net: Net) -> bool:
+    channels = trace(net.graph)
+    plan = plan_uniform(channels, score("norm", net.graph, net.weights, channels), 0.5)
+    made = cut(net.graph, net.weights, channels, plan)
+    (ours,) = run(made.graph, dict(made.weights), [net.images])
+    return rel_diff(ours, _reference(net, plan))[1] > REL_DIFF_LIMIT
+
+
+def test_that_a_wrong_index_is_found_and_shrinks_to_a_small_net(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    depthwise = registered()["DepthwiseConv2D"]
+    right = depthwise.trace
+
+    def shifted_by_one(t: Tracer, call: Call, ins: Arrays) -> Arrays:
+        return [np.roll(out, 1, axis=-1) for out in right(t, call, ins)]
+
+    monkeypatch.setattr(depthwise, "trace", shifted_by_one)
+    net = find(nets, _differs, settings=settings(relaxed, max_examples=300))
+    assert [name for name, *_ in net.program] == ["depthwise"]
