@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,12 +184,7 @@ def preflight(job: Job) -> None:
     from engine.modelfile.consent import require_allowed
     from engine.modelfile.reader import read_model
 
-    if job.goal.tolerance < 0.0:
-        raise UserError(
-            "tolerance.negative",
-            f"The tolerance cannot be below 0: {job.goal.tolerance}.",
-            "0.01 is one point of accuracy.",
-        )
+    _check_tolerance(job.goal.tolerance)
     for source in (job.data.source, job.data.test):
         if source is not None and source != "digits" and not Path(source).exists():
             raise UserError(
@@ -209,24 +205,70 @@ def preflight(job: Job) -> None:
 def resume(
     run: str | Path,
     *,
+    target: float | None = None,
+    tolerance: float | None = None,
+    max_trials: int | None = None,
     on_event: Callable[[Event, RunState], None] | None = None,
     on_start: Callable[[EngineProcess], None] | None = None,
 ) -> dict[str, Any]:
     """Go on with a run that was stopped or died; as :func:`prune`. A finished one is not run again.
 
+    Parameters
+    ----------
+    target, tolerance
+        A new goal for a finished run: its sensitivities, trials and checkpoints are used again.
+    max_trials
+        Fine-tunes for the new goal, at most.
+
     Raises
     ------
     UserError
-        Where there is no such run, or another process works on it.
+        Where there is no such run, another process works on it, or a new goal comes before its end.
     EngineFailure
         As :func:`prune`.
     """
     folder = runs.RunFolder.open(Path(run))
-    if folder.state().status in ("met", "not_met"):
+    state = folder.state()
+    finished = state.status in ("met", "not_met")
+    if target is not None or tolerance is not None:
+        _set_goal(folder, finished=finished, target=target, tolerance=tolerance, most=max_trials)
+    elif finished and state.job is not None and state.job.goal == folder.job().goal:
         result = folder.result()
         if result is not None:
             return {"run": str(folder.path), **result}
     return follow(folder, on_event=on_event, on_start=on_start)
+
+
+def _check_tolerance(tolerance: float) -> None:
+    """Refuse a tolerance that makes no sense."""
+    if tolerance < 0.0:
+        raise UserError(
+            "tolerance.negative",
+            f"The tolerance cannot be below 0: {tolerance}.",
+            "0.01 is one point of accuracy.",
+        )
+
+
+def _set_goal(
+    folder: runs.RunFolder, *, finished: bool, target: float | None, tolerance: float | None,
+    most: int | None,
+) -> None:  # fmt: skip
+    """Write a new goal into a finished run's job."""
+    if not finished:
+        raise UserError(
+            "goal.unfinished",
+            f"A new goal needs a run that has ended; this one has not: {folder.path}.",
+            "Go on with it first: 'secateur resume' without a goal.",
+        )
+    job = folder.job()
+    _check_tolerance(job.goal.tolerance if tolerance is None else tolerance)
+    goal = replace(
+        job.goal,
+        target=job.goal.target if target is None else target,
+        tolerance=job.goal.tolerance if tolerance is None else tolerance,
+    )
+    budget = replace(job.budget, max_trials=most)
+    folder.set_job(replace(job, goal=goal, budget=budget))
 
 
 def follow(
@@ -298,6 +340,9 @@ def export(
     EngineFailure
         Where the check failed; nothing is left at ``out``.
     """
+    from engine.export.unsafe import refuse_unsafe
+
+    refuse_unsafe(quantize=quantize, sparse=sparse, io=io, calibrated=True)
     check_free(Path(out), force=force)
     return _task(
         "engine.saving:export",

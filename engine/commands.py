@@ -149,7 +149,10 @@ def demo(options: argparse.Namespace) -> int:
 def resume(options: argparse.Namespace) -> int:
     """``secateur resume``."""
     with SearchView(Console(stderr=True)) as view, _interruptible() as on_start:
-        result = api.resume(options.run, on_event=view, on_start=on_start)
+        result = api.resume(
+            options.run, target=options.target, tolerance=options.tolerance,
+            max_trials=options.max_trials, on_event=view, on_start=on_start,
+        )  # fmt: skip
     return _finish(options, result)
 
 

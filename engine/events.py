@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from engine import jsonio
 from engine.errors import ErrorInfo
-from engine.job import Job
+from engine.job import Goal, Job
 
 Phase = Literal[
     "opening", "data", "baseline", "sensitivity", "channels", "weights", "trade_off", "quantize",
@@ -173,6 +173,18 @@ class SensitivityMeasured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GoalSet:
+    """A new goal on a finished run: its trials are judged again, trials from ``first_trial`` on
+    are asked for it. ``accepted`` and ``best`` are what the trials before come to under it.
+    """
+
+    goal: Goal
+    first_trial: int
+    accepted: tuple[int, ...]
+    best: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkEstimated:
     """The plan of what remains, from steps measured on this machine."""
 
@@ -323,7 +335,8 @@ class RunEnded:
 
 
 Event: TypeAlias = (
-    RunStarted | PhaseStarted | ModelOpened | DataOpened | AugmentationChosen | BaselineMeasured | SensitivityMeasured
+    RunStarted | PhaseStarted | ModelOpened | DataOpened | AugmentationChosen | BaselineMeasured
+    | SensitivityMeasured | GoalSet
     | WorkEstimated | TrialStarted | BatchDone | EpochDone | TrialDone | ControlMeasured
     | ReportMeasured | LatenciesMeasured | Paused | Resumed | Warned | Exported | RunEnded
 )  # fmt: skip
@@ -331,7 +344,8 @@ Event: TypeAlias = (
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        RunStarted, PhaseStarted, ModelOpened, DataOpened, AugmentationChosen, BaselineMeasured, SensitivityMeasured,
+        RunStarted, PhaseStarted, ModelOpened, DataOpened, AugmentationChosen, BaselineMeasured,
+        SensitivityMeasured, GoalSet,
         WorkEstimated, TrialStarted, BatchDone, EpochDone, TrialDone,
         ControlMeasured, ReportMeasured, LatenciesMeasured, Paused, Resumed, Warned,
         Exported, RunEnded,

@@ -124,6 +124,10 @@ class RunFolder:
                 "Start a new run.",
             ) from error
 
+    def set_job(self, job: Job) -> None:
+        """Put another job in the place of this run's."""
+        jsonio.write_json(self.path / JOB, job)
+
     def lock(self) -> None:
         """Claim this run for this process until :meth:`close`.
 

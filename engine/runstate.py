@@ -42,7 +42,9 @@ class RunState:
     model: ev.ModelOpened | None = None
     data: ev.DataOpened | None = None
     baseline: ev.BaselineMeasured | None = None
+    augmentation: ev.AugmentationChosen | None = None
     sensitivity: tuple[ev.SensitivityMeasured, ...] = ()
+    goal_set: ev.GoalSet | None = None
     trials: tuple[ev.TrialDone, ...] = ()
     running: Running | None = None
     best: int | None = None
@@ -101,10 +103,14 @@ def fold(state: RunState, event: ev.Event) -> RunState:
             return replace(state, model=event)
         case ev.DataOpened():
             return replace(state, data=event)
+        case ev.AugmentationChosen():
+            return replace(state, augmentation=event)
         case ev.BaselineMeasured():
             return replace(state, baseline=event)
         case ev.SensitivityMeasured():
             return replace(state, sensitivity=(*state.sensitivity, event))
+        case ev.GoalSet():
+            return _goal(state, event)
         case ev.WorkEstimated():
             return replace(state, work=event)
         case ev.TrialStarted():
@@ -118,11 +124,12 @@ def fold(state: RunState, event: ev.Event) -> RunState:
                 state, running=replace(state.running, epochs=(*state.running.epochs, event))
             )
         case ev.TrialDone():
-            others = tuple(t for t in state.trials if t.trial != event.trial)
+            trials = tuple(t for t in state.trials if t.trial != event.trial)
             best = event.trial if event.best else state.best
-            return replace(state, trials=(*others, event), running=None, best=best)
+            return replace(state, trials=(*trials, event), running=None, best=best)
         case ev.ControlMeasured():
-            return replace(state, controls=(*state.controls, event))
+            others = tuple(c for c in state.controls if c.name != event.name)
+            return replace(state, controls=(*others, event))
         case ev.ReportMeasured():
             return replace(state, report=event, report_reads=state.report_reads + 1)
         case ev.LatenciesMeasured():
@@ -147,6 +154,18 @@ def fold_all(events: Iterable[ev.Event]) -> RunState:
     for event in events:
         state = fold(state, event)
     return state
+
+
+def _goal(state: RunState, event: ev.GoalSet) -> RunState:
+    """The state under a new goal: earlier trials judged again, the end of the old one forgotten."""
+    trials = tuple(
+        replace(t, accepted=t.trial in event.accepted, best=t.trial == event.best)
+        for t in state.trials
+    )
+    return replace(
+        state, goal_set=event, trials=trials, best=event.best, report=None, latencies=None,
+        exports=(),
+    )  # fmt: skip
 
 
 def _batch(state: RunState, event: ev.BatchDone) -> RunState:

@@ -16,12 +16,18 @@ class Accepted:
     """The accepted fine-tunes so far, and how many more may be asked for."""
 
     left: int
+    spent: int = 0
     trials: list[Told] = field(default_factory=list)
     best: Told | None = None
 
     def take(self, told: Told) -> None:
         """Record a fine-tune's outcome."""
         self.left -= 1
+        self.spent += 1
+        self.know(told)
+
+    def know(self, told: Told) -> None:
+        """Record a fine-tune that cost nothing here."""
         if not told.passed:
             return
         self.trials.append(told)

@@ -79,7 +79,7 @@ class Limits:
     whether there is anything of the kind to remove; ``has_gamma`` whether an L1 phase on gamma
     would have something to act on; ``l1_phase`` whether one was asked for. ``path`` pairs keep
     ratios, falling from 1, with the share of all parameters that a cut along the allocation's path
-    leaves there.
+    leaves there. ``known`` are fine-tunes of an earlier goal, judged by this one.
     """
 
     fine_tunes: int
@@ -91,6 +91,7 @@ class Limits:
     has_gamma: bool = True
     l1_phase: bool = False
     path: tuple[tuple[float, float], ...] = ()
+    known: tuple[Told, ...] = ()
 
     def keep_at(self, params: float) -> float:
         """The keep ratio at which at most this share of the parameters is left (0..1).

@@ -67,9 +67,10 @@ def finish(
         dense = build(context.candidate.graph, context.candidate.weights)
         folder.save_whole(MODEL, lambda path: dense.save(path, include_optimizer=False))
     tuned = None
-    if best is not None and context.job.controls:
+    epochs = 0 if best is None else max(1, runner.arm(best.trial).epochs)
+    known = {c.name: c.epochs for c in folder.state().controls}
+    if best is not None and context.job.controls and known.get("dense_fine_tuned") != epochs:
         emit(ev.PhaseStarted(phase="controls"))
-        epochs = max(1, runner.arm(best.trial).epochs)
         clock.begin_last()
         tuned = (dense_fine_tuned(context, epochs, control, on_batch=clock.batch), epochs)
     emit(ev.PhaseStarted(phase="report"))

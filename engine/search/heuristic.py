@@ -77,7 +77,7 @@ def heuristic(limits: Limits) -> Asking:
         step = "trade_off"
         reserved_too = 1 if limits.fine_tunes >= BALANCE_FROM else 0
         done.left -= reserved_too
-        yield from together(done, limits)
+        yield from together(done, limits, Edge(reduction=1.0), Edge(reduction=math.inf))
         done.left += reserved_too
         yield from balance(done, limits)
     elif limits.has_channels:
@@ -89,6 +89,39 @@ def heuristic(limits: Limits) -> Asking:
         yield from polish(done, step)
     if done.best is not None and done.best.sparsity > 0 and limits.has_channels:
         yield ask_sweep(done.best, step)
+
+
+def further(limits: Limits) -> Asking:
+    """A new goal on a finished run: go on from what its fine-tunes showed."""
+    done = Accepted(left=max(1, limits.fine_tunes - 1))
+    for told in limits.known:
+        done.know(told)
+    known = done.best
+    holds, breaks = _edges(limits)
+    yield from together(done, limits, holds, breaks)
+    done.left = limits.fine_tunes - done.spent
+    if done.best is not None and done.best is not known:
+        if done.left > 0:
+            yield from polish(done, "trade_off")
+        if done.best.sparsity > 0 and limits.has_channels:
+            yield ask_sweep(done.best, "trade_off")
+
+
+def _edges(limits: Limits) -> tuple[Edge, Edge]:
+    """The bracket that known fine-tunes leave open."""
+
+    def edge(told: Told) -> Edge:
+        left = limits.params_at(told.keep) * (1.0 - told.sparsity)
+        return Edge(reduction=1.0 / max(left, 1e-9), margin=told.margin)
+
+    def size(edge: Edge) -> float:
+        return edge.reduction
+
+    passed = [edge(t) for t in limits.known if t.passed]
+    holds = max(passed, key=size, default=Edge(reduction=1.0))
+    failed = [edge(t) for t in limits.known if not t.passed and t.margin is not None]
+    beyond = [e for e in failed if e.reduction > holds.reduction]
+    return holds, min(beyond, key=size, default=Edge(reduction=math.inf))
 
 
 def split(reduction: float, limits: Limits) -> tuple[float, float]:
@@ -103,11 +136,15 @@ def split(reduction: float, limits: Limits) -> tuple[float, float]:
     return keep, 1.0 - density
 
 
-def together(done: Accepted, limits: Limits) -> Asking:
+def together(done: Accepted, limits: Limits, holds: Edge, breaks: Edge) -> Asking:
     """Raise the reduction until the floor is met no more, then close the bracket by its margins."""
-    reduction = yield from first_reduction(limits)
-    holds, breaks = Edge(reduction=1.0), Edge(reduction=math.inf)
     code = "bracket"
+    if math.isfinite(breaks.reduction):
+        reduction, code = between(holds, breaks), "bisect"
+    elif holds.margin is not None:
+        reduction = holds.reduction * _stride(holds.margin, limits)
+    else:
+        reduction = yield from first_reduction(limits)
     while done.left > 0:
         keep, sparsity = split(reduction, limits)
         told = yield ask_fine_tune(done, _step(keep), keep, sparsity, code)
@@ -119,7 +156,7 @@ def together(done: Accepted, limits: Limits) -> Asking:
             holds = Edge(reduction=1.0, margin=told.margin + told.drop)
         edge = Edge(reduction=reduction, margin=told.margin)
         holds, breaks = (edge, breaks) if told.passed else (holds, edge)
-        reduction = reduction * _stride(told, limits) if told.passed else 0.0
+        reduction = reduction * _stride(told.margin, limits) if told.passed else 0.0
         code = "bracket"
         if not told.passed or reduction >= breaks.reduction:
             reduction, code = between(holds, breaks), "bisect"
@@ -160,9 +197,9 @@ def _near(told: Told, limits: Limits) -> bool:
     return told.margin > -NEAR_MISS * limits.tolerance
 
 
-def _stride(told: Told, limits: Limits) -> float:
+def _stride(margin: float | None, limits: Limits) -> float:
     """How much further to go after a success: more, the more of the tolerance is left."""
-    left = 0.0 if told.margin is None else told.margin / max(limits.tolerance, 1e-9)
+    left = 0.0 if margin is None else margin / max(limits.tolerance, 1e-9)
     return 2.0 if left > 0.5 else 1.5 if left > 0.25 else 1.25
 
 

@@ -16,7 +16,7 @@ from engine.device import prepare_device, versions
 from engine.errors import EngineFailure, UserError
 from engine.job import Job
 from engine.runs import RunFolder
-from engine.search import finish
+from engine.search import finish, regoal
 from engine.search.allocation import MACS_SHARE, WidthCost, allocate, curves_of
 from engine.search.asking import Asking, Limits, Told
 from engine.search.context import (
@@ -30,7 +30,7 @@ from engine.search.context import (
     open_files,
 )
 from engine.search.describe import counts
-from engine.search.heuristic import heuristic
+from engine.search.heuristic import further, heuristic
 from engine.search.models import floors, removable_channels, smallest_keep
 from engine.search.published import grid, three_step
 from engine.search.sensitivity import measure_sensitivity
@@ -41,6 +41,8 @@ from engine.search.verdict import Target
 from engine.training.evaluate import predict_outputs
 
 DEFAULT_FINE_TUNES = 6
+FURTHER_FINE_TUNES = 3
+"""Fine-tunes for a new goal on a finished run, at most."""
 MAX_FAILURES = 3
 NOTHING_TO_SWEEP = Told(
     trial=0, keep=1.0, sparsity=0.0, value=None, drop=None, margin=None, passed=False,
@@ -101,9 +103,21 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         context = _allocated(context, earlier.sensitivity, emit, control)
         clock = Clock(emit, budget.fine_tunes, time.monotonic, control=job.controls)
         runner = TrialRunner(context, target, folder, emit, control, meter=meter, clock=clock)
-        done = {t.trial: t for t in earlier.trials}
-        best = _drive(_strategy(context, budget), runner, target, budget, done, emit, control)
+        stage = regoal.stage_of(earlier, job)
+        known = regoal.judge_again(stage, folder, runner, target, emit)
+        strategy = _strategy(context, budget, known=tuple(told_of(t, target) for t in known))
+        done = {t.trial: t for t in earlier.trials if t.trial >= stage.first_trial}
+        start = Start(number=stage.first_trial - 1, best=next((t for t in known if t.best), None))
+        best = _drive(strategy, runner, target, budget, start, done, emit, control)
         return finish.finish(context, target, runner, best, folder, emit, control, meter, clock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where the trials of a goal begin: the number before its first one, and the best known."""
+
+    number: int
+    best: ev.TrialDone | None
 
 
 def _refuse(job: Job) -> None:
@@ -192,7 +206,7 @@ def _keras_bytes(opened: Opened) -> int:
         return path.stat().st_size
 
 
-def _strategy(context: Context, budget: Budgeted) -> Asking:
+def _strategy(context: Context, budget: Budgeted, known: tuple[Told, ...]) -> Asking:
     sizes = counts(context.candidate.graph, context.candidate.weights)
     by_time = context.job.goal.minimise in ("macs", "latency")
     path = () if context.path is None else context.path.points
@@ -208,7 +222,10 @@ def _strategy(context: Context, budget: Budgeted) -> Asking:
             w.name == "gamma" for la in context.file.graph.layers.values() for w in la.weights
         ),
         l1_phase=context.job.l1_epochs > 0,
+        known=known,
     )
+    if known:
+        return further(replace(limits, fine_tunes=min(limits.fine_tunes, FURTHER_FINE_TUNES)))
     return STRATEGIES[context.job.strategy](limits)
 
 
@@ -217,15 +234,15 @@ def _drive(
     runner: TrialRunner,
     target: Target,
     budget: Budgeted,
+    start: Start,
     done: dict[int, ev.TrialDone],
     emit: Emit,
     control: EngineControl,
 ) -> ev.TrialDone | None:
     """Ask, run or recall, tell; until the strategy ends or the time is spent. The best trial."""
-    best: ev.TrialDone | None = None
+    best, number = start.best, start.number
     phase: str | None = None
     failures = 0
-    number = 0
     told = None
     while True:
         try:

@@ -16,6 +16,7 @@ import numpy as np
 from engine import events as ev
 from engine.control import EngineControl
 from engine.errors import TrialError
+from engine.job import Goal
 from engine.modelfile.graph import Weights
 from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build, weights_of
@@ -156,6 +157,16 @@ class TrialRunner:
         if done.best:
             self._best = told_of(done, self._target)
         return True
+
+    @property
+    def goal(self) -> Goal:
+        """What the search is for."""
+        return self._context.job.goal
+
+    def hold(self, best: Told) -> None:
+        """Take this trial as the best so far; its checkpoint becomes ``model.keras``."""
+        self._best = best
+        self._folder.adopt_model(self._folder.checkpoint_name(best.trial))
 
     def can_sweep(self, trial: int | None) -> bool:
         """Whether a trial's model has dead channels."""

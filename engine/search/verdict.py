@@ -59,5 +59,8 @@ def judge(value: float, target: Target, standard_error: float) -> Judgement:
     margin = over_floor - guard
     drop = target.sign * (target.value - value)
     code = "accepted" if margin >= 0 else "inside_guard" if over_floor >= 0 else "below_floor"
-    why = Why(code=code, numbers={"value": value, "floor": target.floor, "guard": guard})
+    why = Why(
+        code=code,
+        numbers={"value": value, "floor": target.floor, "guard": guard, "error": standard_error},
+    )
     return Judgement(passed=margin >= 0, margin=margin, drop=drop, why=why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,8 +19,18 @@ import pytest
 from engine import api
 from engine.childproc import child_environment, python_command
 from engine.data.sample import sample_model_path
-from engine.errors import EngineFailure
-from engine.events import BatchDone, EpochDone, Event, Paused, Resumed, RunEnded, TrialDone
+from engine.errors import EngineFailure, UserError
+from engine.events import (
+    BatchDone,
+    EpochDone,
+    Event,
+    GoalSet,
+    Paused,
+    Resumed,
+    RunEnded,
+    SensitivityMeasured,
+    TrialDone,
+)
 from engine.inspection import inspect_model
 from engine.job import Budget, DataSpec, Goal, Job
 from engine.report.result import result_of
@@ -219,3 +230,31 @@ def test_that_ctrl_c_keeps_the_best_and_exits_with_4(tmp_path: Path) -> None:
     *_, last = RunFolder.open(tmp_path / "run").events()
     assert isinstance(last, RunEnded)
     assert last.outcome == "stopped"
+
+
+def test_that_a_new_goal_uses_what_a_finished_run_knows(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    run, result = finished
+    again = tmp_path / "run"
+    shutil.copytree(run, again)
+    further = api.resume(again, tolerance=0.1, max_trials=2)
+    assert further["tolerance"] == 0.1
+    assert further["floor"] == pytest.approx(result["floor"] - 0.05)
+    assert further["report_reads"] == 2
+    known, new = result["trials"], further["trials"][len(result["trials"]) :]
+    assert further["trials"][0]["id"] == known[0]["id"]
+    assert [t["seconds"] for t in further["trials"][: len(known)]] == [t["seconds"] for t in known]
+    assert 1 <= sum(t["kind"] == "fine_tune" for t in new) <= 2
+    assert further["final"]["nonzero"] <= result["final"]["nonzero"]
+    events = list(RunFolder.open(again).events())
+    (goal,) = [e for e in events if isinstance(e, GoalSet)]
+    assert goal.first_trial == len(known) + 1
+    measured = [e for e in events if isinstance(e, SensitivityMeasured)]
+    assert len(measured) == len({(e.group, e.kept) for e in measured}) > 0
+
+
+def test_that_a_new_goal_needs_a_run_that_has_ended(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run", job())
+    with pytest.raises(UserError, match="has not"):
+        api.resume(folder.path, tolerance=0.1)

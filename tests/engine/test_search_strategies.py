@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.search.asking import Ask, Asking, Limits, Told, better
-from engine.search.heuristic import heuristic, split
+from engine.search.heuristic import further, heuristic, split
 from engine.search.published import grid, three_step
 from engine.search.single import structured, unstructured
 from engine.search.verdict import Target, judge
@@ -209,6 +209,47 @@ def _told(ask: Ask, value: float) -> Told:
         trial=1, keep=ask.keep, sparsity=ask.sparsity, value=value, drop=0.93 - value,
         margin=margin, passed=margin >= 0, objective=1.0,
     )  # fmt: skip
+
+
+def further_trials(
+    known: tuple[Told, ...], drop_of: Callable[[float, float], float]
+) -> list[tuple[Ask, Told]]:
+    limits = replace(LIMITS, fine_tunes=3, known=known)
+    return fake_trainer(further(limits), drop_of)
+
+
+def loss_of_size(limit: float) -> Callable[[float, float], float]:
+    """A net that loses one tolerance at a reduction of ``limit``, by size alone."""
+    return lambda keep, sparsity: 0.01 * (1.0 / (limit * keep**2 * (1.0 - sparsity))) ** 1.5
+
+
+def test_that_a_new_goal_goes_on_from_what_is_known_without_a_probe() -> None:
+    first = fake_trainer(heuristic(LIMITS), loss_of_size(10.0))
+    known = tuple(
+        replace(told, margin=(told.margin or 0) + 0.01, passed=told.margin is not None)
+        for ask, told in first
+        if ask.kind == "fine_tune"
+    )
+    history = further_trials(known, loss_of_size(25.0))
+    assert sum(ask.kind == "fine_tune" for ask, _ in history) <= 3
+    assert all(ask.kind == "fine_tune" or ask.sweep for ask, _ in history)
+    held = max(1.0 / (t.keep**2 * (1 - t.sparsity)) for t in known if t.passed)
+    ask, _ = history[0]
+    assert 1.0 / (ask.keep**2 * (1 - ask.sparsity)) > held
+    assert ask.parent in {t.trial for t in known}
+
+
+def test_that_a_stricter_goal_looks_between_what_holds_and_what_broke() -> None:
+    known = (
+        Told(trial=1, keep=0.8, sparsity=0.5, value=0.93, drop=0.0, margin=0.004, passed=True,
+             objective=1.0),
+        Told(trial=2, keep=0.5, sparsity=0.8, value=0.925, drop=0.005, margin=-0.004, passed=False,
+             objective=0.5),
+    )  # fmt: skip
+    ask, _ = further_trials(known, loss_of_size(10.0))[0]
+    reduction = 1.0 / (ask.keep**2 * (1 - ask.sparsity))
+    assert 1.0 / (0.64 * 0.5) < reduction < 1.0 / (0.25 * 0.2)
+    assert ask.why.code == "bisect"
 
 
 def test_that_a_failed_trial_counts_as_one_that_did_not_hold() -> None:
