@@ -54,22 +54,12 @@ def _batch_norm(raw: dict[str, Any]) -> Translated:
 
 def _leaky_relu(raw: dict[str, Any]) -> Translated:
     slope = raw.get("alpha", raw.get("negative_slope", 0.3))
-    return "LeakyReLU", {**raw, "negative_slope": _number(slope)}
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, dict) and "value" in value:  # {"type": "ndarray", "value": 0.3}
-        return value["value"]
-    return value
+    return "LeakyReLU", {**raw, "negative_slope": slope}
 
 
 def _thresholded(raw: dict[str, Any]) -> Translated:
-    theta = _number(raw.get("theta", 1.0))
+    theta = raw.get("theta", 1.0)
     return "ReLU", {**raw, "threshold": theta, "max_value": None, "negative_slope": 0.0}
-
-
-def _elu(raw: dict[str, Any]) -> Translated:
-    return "ELU", {**raw, "alpha": _number(raw.get("alpha", 1.0))}
 
 
 def _ungrouped(class_name: str) -> _Rule:
@@ -112,7 +102,6 @@ _RULES: dict[str, _Rule] = {
     "Conv3DTranspose": _ungrouped("Conv3DTranspose"),
     "DepthwiseConv1D": _ungrouped("DepthwiseConv1D"),
     "DepthwiseConv2D": _ungrouped("DepthwiseConv2D"),
-    "ELU": _elu,
     "GRU": _gru,
     "LSTM": _lstm,
     "LeakyReLU": _leaky_relu,

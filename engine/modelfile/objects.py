@@ -87,7 +87,8 @@ def layer_config(
         Where an option is missing, unknown or has no counterpart in Keras 3.
     """
     if generation < 3:
-        class_name, raw = legacy.translate(class_name, dict(raw), generation)
+        unboxed = {option: _unboxed(value) for option, value in raw.items()}
+        class_name, raw = legacy.translate(class_name, unboxed, generation)
     class_name = classes.RENAMED.get(class_name, class_name)
     name = raw.get("name")
     if not isinstance(name, str) or not name:
@@ -116,6 +117,13 @@ def layer_config(
     if generation >= 3:
         _check_leftovers(name, class_name, raw, defaults)
     return class_name, config
+
+
+def _unboxed(value: Any) -> Any:
+    """A number that Keras 2.2 and 2.3 wrote as an array: ``{"type": "ndarray", "value": 0.3}``."""
+    if isinstance(value, Mapping) and set(value) == {"type", "value"}:
+        return value["value"]
+    return value
 
 
 def _check_leftovers(

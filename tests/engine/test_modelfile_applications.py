@@ -1,4 +1,4 @@
-"""A representative of each family of ``keras.applications`` opens to the same function, in every format."""
+"""Each family of ``keras.applications`` opens to the same function, from every format."""
 
 from __future__ import annotations
 

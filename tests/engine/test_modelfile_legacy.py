@@ -232,6 +232,66 @@ def test_that_a_keras_2_0_sequential_list_opens(tmp_path: Path) -> None:
     _same(path, truth)
 
 
+def test_that_a_keras_2_3_graph_with_its_known_differences_opens(tmp_path: Path) -> None:
+    """``Model``, ``groups`` where Keras 3 has none, a list as axis, numbers as arrays."""
+
+    def entry(layer: dict[str, Any], *sources: str) -> dict[str, Any]:
+        calls = [[[source, 0, 0, {}] for source in sources]] if sources else []
+        return {**layer, "name": layer["config"]["name"], "inbound_nodes": calls}
+
+    def value(number: float) -> dict[str, Any]:
+        return {"type": "ndarray", "value": number}
+
+    common = {"padding": "same", "data_format": "channels_last", "activation": "linear",
+              "use_bias": True, "kernel_initializer": VARIANCE, "bias_initializer": ZEROS,
+              "kernel_regularizer": None, "bias_regularizer": None, "activity_regularizer": None,
+              "kernel_constraint": None, "bias_constraint": None, "dtype": "float32"}  # fmt: skip
+    layers = [
+        entry(_layer2("InputLayer", name="x", batch_input_shape=[None, 8, 8, 2], sparse=False,
+                      ragged=False, dtype="float32")),
+        entry(_layer2("DepthwiseConv2D", name="w", kernel_size=[3, 3], strides=[1, 1],
+                      depth_multiplier=2, groups=1, dilation_rate=[1, 1],
+                      depthwise_initializer=VARIANCE, depthwise_regularizer=None,
+                      depthwise_constraint=None, **common), "x"),
+        entry(_layer2("BatchNormalization", name="n", axis=[3], momentum=0.99, epsilon=0.001,
+                      center=True, scale=True, beta_initializer=ZEROS,
+                      gamma_initializer={"class_name": "Ones", "config": {}},
+                      moving_mean_initializer=ZEROS,
+                      moving_variance_initializer={"class_name": "Ones", "config": {}},
+                      beta_regularizer=None, gamma_regularizer=None, beta_constraint=None,
+                      gamma_constraint=None, dtype="float32"), "w"),
+        entry(_layer2("ReLU", name="r", max_value=value(6.0), negative_slope=value(0.1),
+                      threshold=value(0.0)), "n"),
+        entry(_layer2("Conv2DTranspose", name="u", filters=3, kernel_size=[2, 2], strides=[2, 2],
+                      output_padding=None, groups=1, dilation_rate=[1, 1], **common), "r"),
+        entry(_layer2("LeakyReLU", name="l", alpha=value(0.2)), "u"),
+        entry(_layer2("ELU", name="e", alpha=value(0.7)), "u"),
+        entry(_layer2("Concatenate", name="c", axis=-1), "l", "e"),
+        entry(_layer2("GlobalMaxPooling2D", name="g", data_format="channels_last"), "c"),
+    ]  # fmt: skip
+    config = {"class_name": "Model", "config": {
+        "name": "model_1", "layers": layers, "input_layers": [["x", 0, 0]],
+        "output_layers": [["g", 0, 0]]}}  # fmt: skip
+    depthwise, depth_bias = _array(3, 3, 2, 2), _array(4)
+    gamma, beta, mean, variance = _array(4), _array(4), _array(4), np.abs(_array(4)) + 0.5
+    kernel, bias = _array(2, 2, 3, 4), _array(3)
+    path = _write(tmp_path / "net.h5", config, {
+        "w": [("w/depthwise_kernel:0", depthwise), ("w/bias:0", depth_bias)],
+        "n": [("n/gamma:0", gamma), ("n/beta:0", beta), ("n/moving_mean:0", mean),
+              ("n/moving_variance:0", variance)],
+        "u": [("u/kernel:0", kernel), ("u/bias:0", bias)],
+        "x": [], "r": [], "l": [], "e": [], "c": [], "g": []},
+        version="2.3.1", backend="tensorflow")  # fmt: skip
+    x = keras.Input((8, 8, 2))
+    y = L.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(x)
+    y = L.ReLU(6.0, negative_slope=0.1)(L.BatchNormalization()(y))
+    y = L.Conv2DTranspose(3, 2, strides=2, padding="same")(y)
+    y = L.Concatenate()([L.LeakyReLU(0.2)(y), L.ELU(0.7)(y)])
+    truth = keras.Model(x, L.GlobalMaxPooling2D()(y))
+    truth.set_weights([depthwise, depth_bias, gamma, beta, mean, variance, kernel, bias])
+    _same(path, truth)
+
+
 def test_that_theano_s_convolutions_of_keras_2_are_flipped(tmp_path: Path) -> None:
     config = {"class_name": "Sequential", "config": {"name": "s", "layers": [
         _layer2("Conv2D", name="c", batch_input_shape=[None, 9, 9, 2], filters=3,
