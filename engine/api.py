@@ -121,6 +121,9 @@ def evaluate(
     metric: str | None = None,
     preprocess: str = "auto",
     seen: str = "unknown",
+    group_by: str | None = None,
+    ignore_label: int | None = None,
+    label_order: str = "given",
     weights: str | Path | None = None,
     custom: str | Path | None = None,
 ) -> dict[str, Any]:
@@ -134,7 +137,8 @@ def evaluate(
     return _task(
         "engine.tasks:evaluate",
         model=str(model), data=str(data), split=split, test=test, metric=metric,
-        preprocess=preprocess, seen=seen, weights=_text(weights), custom=_text(custom),
+        preprocess=preprocess, seen=seen, group_by=group_by, ignore_label=ignore_label,
+        label_order=label_order, weights=_text(weights), custom=_text(custom),
     )  # fmt: skip
 
 
@@ -181,6 +185,7 @@ def preflight(job: Job) -> None:
     UserError
         Where the model cannot be read, the data are not there, or a number makes no sense.
     """
+    from engine.criteria import check_name
     from engine.modelfile.consent import require_allowed
     from engine.modelfile.reader import read_model
 
@@ -192,6 +197,7 @@ def preflight(job: Job) -> None:
                 f"There are no data at this path: {source}.",
                 "Give 'digits', an .npz file or a folder with a subfolder per class.",
             )
+    check_name(job.criterion)
     if job.custom is not None:
         require_allowed(Path(job.custom))
     file = read_model(Path(job.model), weights=_path(job.weights), custom=_path(job.custom))

@@ -16,11 +16,11 @@ from engine.criteria.gamma_norm import gamma_norm
 from engine.criteria.norm import norm, norm_l1
 from engine.criteria.random import random
 from engine.criteria.taylor import taylor
-from engine.criteria.user import is_user_criterion, user
+from engine.criteria.user import find_file, is_user_criterion, user
 from engine.errors import UserError
 from engine.modelfile.graph import LayerGraph, Weights
 
-__all__ = ["CRITERIA", "Gradients", "Inputs", "Scores", "score"]
+__all__ = ["CRITERIA", "Gradients", "Inputs", "Scores", "check_name", "score"]
 
 CRITERIA: Final[dict[str, Criterion]] = {
     "auto": auto,
@@ -32,6 +32,24 @@ CRITERIA: Final[dict[str, Criterion]] = {
     "random": random,
 }
 """The built-in criteria by name."""
+
+
+def check_name(criterion: str) -> None:
+    """Refuse what is no criterion, without running anything.
+
+    Raises
+    ------
+    UserError
+        Where the name is not known, or a person's own file is not there or may not run.
+    """
+    if is_user_criterion(criterion):
+        find_file(criterion)
+    elif criterion not in CRITERIA:
+        raise UserError(
+            "criterion.unknown",
+            f"There is no criterion of that name: {criterion}.",
+            f"Use one of {', '.join(CRITERIA)}, or FILE.py:function.",
+        )
 
 
 def score(
@@ -65,17 +83,11 @@ def score(
     UserError
         Where the criterion is not known, or can judge no group of this model.
     """
+    check_name(criterion)
     inputs = Inputs(graph=graph, weights=weights, channels=channels, seed=seed, gradients=gradients)
     if is_user_criterion(criterion):
         return user(inputs, criterion)
-    function = CRITERIA.get(criterion)
-    if function is None:
-        raise UserError(
-            "criterion.unknown",
-            f"There is no criterion of that name: {criterion}.",
-            f"Use one of {', '.join(CRITERIA)}, or FILE.py:function.",
-        )
-    found = function(inputs)
+    found = CRITERIA[criterion](inputs)
     if channels.groups and not found:
         raise UserError(
             "criterion.nothing_to_judge",

@@ -25,6 +25,23 @@ def is_user_criterion(text: str) -> bool:
     return bool(colon) and file.endswith(".py") and name.isidentifier()
 
 
+def find_file(text: str) -> Path:
+    """The file of ``FILE.py:function``.
+
+    Raises
+    ------
+    UserError
+        Where it is not there, or nobody allowed it to run.
+    """
+    path = Path(text.rpartition(":")[0])
+    if not path.is_file():
+        raise UserError(
+            "criterion.no_file", f"There is no such criterion file: {path}.", "Check the path."
+        )
+    require_trust(path, once="secateur slim MODEL --criterion FILE.py:function")
+    return path
+
+
 def load(text: str) -> Callable[..., object]:
     """The function of ``FILE.py:function``; runs the file's code.
 
@@ -33,17 +50,11 @@ def load(text: str) -> Callable[..., object]:
     UserError
         Where the file, or the function in it, is not there, or nobody allowed it to run.
     """
-    file, _, name = text.rpartition(":")
-    path = Path(file)
-    if not path.is_file():
-        raise UserError(
-            "criterion.no_file", f"There is no such criterion file: {file}.", "Check the path."
-        )
-    require_trust(path, once="secateur slim MODEL --criterion FILE.py:function")
+    path, name = find_file(text), text.rpartition(":")[2]
     spec = importlib.util.spec_from_file_location("secateur_user_criterion", path)
     if spec is None or spec.loader is None:
         raise UserError(
-            "criterion.no_file", f"This cannot be read as Python: {file}.", "Check the path."
+            "criterion.no_file", f"This cannot be read as Python: {path}.", "Check the path."
         )
     module, loader = importlib.util.module_from_spec(spec), spec.loader
     _guarded(text, lambda: loader.exec_module(module))

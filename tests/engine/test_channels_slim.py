@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import keras
 import numpy as np
 import pytest
 
-from engine import tasks
+from engine import api, tasks
 from engine.channels.surgery import Cut, cut
+from engine.data.sample import sample_model_path
 from engine.errors import EngineFailure, UserError
+from engine.job import DataSpec, Goal, Job
 from tests.engine import zoo
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -78,6 +81,25 @@ def test_that_a_plan_is_a_file_that_can_be_read_and_applied_again(tmp_path: Path
         assert np.array_equal(one, other)
     with pytest.raises(UserError, match="another model"):
         _slim(_saved(tmp_path, "chain"), keep=None, plan=str(plan))
+
+
+def test_that_widths_round_to_8_where_latency_is_minimised() -> None:
+    job = Job(model="m", data=DataSpec(source="digits"))
+    assert job.width_multiple == 1
+    fast = replace(job, goal=Goal(minimise="latency"))
+    assert fast.width_multiple == 8
+    assert replace(fast, round_to=1).width_multiple == 1
+
+
+def test_that_a_search_with_no_such_criterion_or_layer_is_refused_at_once() -> None:
+    job = Job(model=str(sample_model_path()), data=DataSpec(source="digits"))
+    api.preflight(replace(job, criterion="taylor", exclude=("res_*",)))
+    with pytest.raises(UserError, match="beauty"):
+        api.preflight(replace(job, criterion="beauty"))
+    with pytest.raises(UserError, match=r"not_there\.py"):
+        api.preflight(replace(job, criterion="not_there.py:rank"))
+    with pytest.raises(UserError, match="no_such"):
+        api.preflight(replace(job, exclude=("no_such",)))
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"keep": {"g1": "all"}}'])
