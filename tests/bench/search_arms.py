@@ -1,0 +1,98 @@
+"""Arms of the search bench that the product does not offer: TPE, a slice of the grid, ablations.
+
+Each is a strategy or a change of one, put into the engine of this process only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from unittest import mock
+
+import optuna
+
+from engine.events import Why
+from engine.search import accepted, context, session, trials, verdict
+from engine.search.asking import Ask, Asking, Limits
+
+GRID_SIDE = 8
+
+
+def tpe(limits: Limits, *, seed: int) -> Asking:
+    """Optuna's TPE over (keep, sparsity), each candidate fine-tuned from the dense model.
+
+    What breaks the floor is told as larger than the dense model, the more the further below.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(2, limits.fine_tunes // 3))
+    study = optuna.create_study(sampler=sampler)
+    for _ in range(limits.fine_tunes):
+        trial = study.ask()
+        keep = trial.suggest_float("keep", max(0.05, limits.smallest_keep), 1.0, log=True)
+        density = trial.suggest_float("density", 0.03, 1.0, log=True)
+        told = yield Ask(
+            kind="fine_tune", step="trade_off", keep=keep, sparsity=1.0 - density,
+            why=Why(code="tpe", numbers={"keep": keep, "sparsity": 1.0 - density}),
+        )  # fmt: skip
+        if told.margin is None or told.objective is None:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            below = max(0.0, -told.margin) / max(limits.tolerance, 1e-9)
+            study.tell(trial, told.objective if told.passed else 1e8 * (1.0 + below))
+
+
+def grid_row(limits: Limits, *, row: int) -> Asking:
+    """One row of the brute-force grid: one keep ratio, every sparsity, from the dense model."""
+    keep = 1.0 - row / GRID_SIDE
+    for column in range(GRID_SIDE):
+        yield Ask(
+            kind="fine_tune", step="trade_off", keep=keep, sparsity=column / GRID_SIDE,
+            why=Why(code="grid", numbers={"keep": keep, "sparsity": column / GRID_SIDE}),
+        )  # fmt: skip
+
+
+@contextmanager
+def arm(name: str, seed: int) -> Iterator[str]:
+    """The engine of this process with one arm in it; yields the job's strategy for it."""
+    kind, _, detail = name.partition(":")
+    if kind == "tpe":
+        with _strategy(lambda limits: tpe(limits, seed=seed)):
+            yield "grid"
+    elif kind == "grid_row":
+        with _strategy(lambda limits: grid_row(limits, row=int(detail))):
+            yield "grid"
+    elif kind == "without":
+        with _without(detail):
+            yield "heuristic"
+    else:
+        yield kind
+
+
+@contextmanager
+def _strategy(function: Callable[[Limits], Asking]) -> Iterator[None]:
+    with mock.patch.dict(session.STRATEGIES, {"grid": function}):
+        yield
+
+
+def _unchanged(given: context.Context, *rest: object) -> context.Context:
+    return given
+
+
+@contextmanager
+def _without(what: str) -> Iterator[None]:
+    patch: AbstractContextManager[object]
+    match what:
+        case "allocation":
+            patch = mock.patch.object(session, "_allocated", _unchanged)
+        case "norms":
+            patch = mock.patch.object(trials.TrialRunner, "_reestimate", return_value=None)
+        case "teacher":
+            patch = mock.patch.object(context, "DISTILL", 0.0)
+        case "warm_start":
+            patch = mock.patch.object(accepted.Accepted, "nearest", return_value=None)
+        case "guard":
+            patch = mock.patch.object(verdict, "GUARD_SE", 0.0)
+        case _:
+            raise ValueError(what)
+    with patch:
+        yield
