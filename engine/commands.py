@@ -57,6 +57,11 @@ def inspect(options: argparse.Namespace) -> int:
     console.print(table)
     macs = "unknown" if answer["macs"] is None else f"{answer['macs']:,}"
     console.print(f"{answer['params']:,} parameters, {macs} MACs a sample", highlight=False)
+    if answer["compile"]:
+        told = answer["compile"]
+        rate = "" if told["learning_rate"] is None else f" at {told['learning_rate']:g}"
+        parts = [f"{told['optimizer']}{rate}", *told["loss"], *told["metrics"]]
+        console.print(f"compiled with {', '.join(parts)}", highlight=False)
     for warning in answer["warnings"]:
         console.print(f"note: {warning}", highlight=False)
     return EXIT_DONE
@@ -90,6 +95,8 @@ def evaluate(options: argparse.Namespace) -> int:
         options.model, _given(options.data), split=options.split,
         test=None if options.test is None else _given(options.test),
         metric=options.metric, preprocess=options.preprocess, seen=options.seen,
+        group_by=options.group_by, ignore_label=options.ignore_label,
+        label_order=options.label_order,
         weights=options.weights, custom=_allowed(options.custom),
     )  # fmt: skip
     if options.json:
@@ -116,6 +123,9 @@ def prune(options: argparse.Namespace) -> int:
         data=DataSpec(
             source=_given(options.data), test=None if options.test is None else
             _given(options.test), preprocess=options.preprocess, seen=options.seen,
+            group_by=options.group_by, ignore_label=options.ignore_label,
+            label_order=options.label_order, augment=options.augment,
+            class_weight=options.class_weight,
         ),
         goal=Goal(metric=options.metric, target=options.target, tolerance=options.tolerance,
                   minimise=options.minimise),

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engine import jsonio
 from engine.channels.cost import cost
 from engine.channels.trace import trace
 from engine.errors import UserError
+from engine.modelfile.compiled import compiled_of
 from engine.modelfile.graph import LayerGraph, Tensor
 from engine.modelfile.reader import view_model
 from engine.modelfile.shapes import reshape_graph
@@ -31,6 +33,7 @@ def inspect_model(
     channels = trace(graph)
     rows = layer_states(graph, channels, weights=None, before=graph)
     shapes = _layer_shapes(graph)
+    only_shown = file.format == "tflite"
     return {
         "schema": 1,
         "format": file.format,
@@ -38,14 +41,14 @@ def inspect_model(
         "inputs": [_plain(graph, t) for t in graph.inputs],
         "outputs": [_plain(graph, t) for t in graph.outputs],
         "params": graph.params,
-        "macs": cost(graph).macs,
+        "macs": None if only_shown else cost(graph).macs,
         "layers": [
             {
                 "name": row.name,
                 "class": row.class_name,
                 "output_shape": shapes.get(row.name),
                 "params": row.params,
-                "macs": row.macs,
+                "macs": None if only_shown else row.macs,
                 "zeros": row.zeros,
                 "group": row.group,
                 "prunable": row.prunable,
@@ -66,6 +69,7 @@ def inspect_model(
             for group in channels.groups
         ],
         "warnings": list(file.warnings),
+        "compile": jsonio.to_plain(compiled_of(file.compile_config)),
         "tensors": [
             {
                 "name": tensor.name,

@@ -16,6 +16,7 @@ import tf_keras
 from engine.errors import UserError
 from engine.modelfile import read_model, rebuild, view_model
 from engine.modelfile.bundle import Bundle
+from engine.modelfile.compiled import compiled_of
 from tests.engine import modelfile_formats as formats
 from tests.engine import modelfile_zoo as zoo
 from tests.engine.modelfile_tools import as_list, open_here, refusal, relative_difference
@@ -275,3 +276,22 @@ def test_that_a_rebuilt_savedmodel_is_the_function_of_its_signature(tmp_path: Pa
     got = as_list(rebuild.build(model_file.graph, weights)([image, extra]))
     for want, have in zip((served["one"], served["two"]), got, strict=True):
         assert relative_difference(np.asarray(want), have) <= 1e-5
+
+
+@pytest.mark.parametrize("name", ["keras3", "keras3-h5", "keras2", "keras2-savedmodel"])
+def test_that_the_compile_section_is_read_as_data(name: str, tmp_path: Path) -> None:
+    written_as = formats.FORMATS[name]
+    library = LIBRARIES[written_as.library]
+    net = _residual(library)
+    net.compile(
+        optimizer=library.optimizers.SGD(0.125),
+        loss=library.losses.CategoricalCrossentropy(from_logits=True),
+        metrics=["mae"],
+    )
+    net.train_on_batch(np.ones((2, *SHAPE), "float32"), np.eye(2, dtype="float32"))
+    told = compiled_of(open_here(written_as.write(net, tmp_path).path)[0].compile_config)
+    assert told is not None
+    assert (told.optimizer, told.learning_rate) == ("SGD", 0.125)
+    assert told.loss == ("CategoricalCrossentropy",)
+    assert len(told.metrics) == 1
+    assert told.metrics[0] in ("mae", "MeanAbsoluteError", "mean_absolute_error")
