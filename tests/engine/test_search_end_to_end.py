@@ -92,6 +92,19 @@ def test_that_the_tflite_file_was_checked(finished: tuple[Path, dict[str, Any]])
     assert (run / export["path"]).stat().st_size == export["bytes"]
     assert export["checks"]["reloaded"]
     assert export["checks"]["max_abs_diff"] < 1e-3
+    assert export["checks"]["zeros"] == export["checks"]["model_zeros"]
+    assert export["beside"].keys() == {"dense_float32", "dense_int8"}
+    assert (run / f"{export['path']}.json").is_file()
+
+
+def test_that_the_report_is_written_when_the_run_ends(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
+    run, result = finished
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert result["data_sha256"] in page
+    assert all(control["interval"] for control in result["controls"].values())
+    assert not list(run.glob(".report*"))
 
 
 def test_that_the_journal_alone_gives_the_result(finished: tuple[Path, dict[str, Any]]) -> None:
