@@ -17,7 +17,7 @@ from typing import Any, NoReturn, get_args
 
 from engine import __version__, jsonio
 from engine.errors import EXIT_DONE, EXIT_FAILED, SecateurError, UserError
-from engine.job import INPUT_TYPES, Minimise, Quantize, Seen, Strategy
+from engine.job import INPUT_TYPES, ClassWeight, Minimise, Quantize, Seen, Strategy
 
 COMMANDS = (
     "inspect", "preflight", "slim", "evaluate", "prune", "export", "resume", "report", "runs",
@@ -221,10 +221,16 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", required=True, help="'digits', an .npz file or a class folder")
+    parser.add_argument("--data", required=True, help="'digits', a file, a folder or a script")
     parser.add_argument("--test", help="a second source, for search and report")
     parser.add_argument("--metric", help="default: from model and labels")
-    parser.add_argument("--preprocess", default="auto", help="auto, none, 0-1, -1-1, ...")
+    parser.add_argument("--preprocess", default="auto",
+                        help="auto, or words such as 0-1,bgr,bicubic,crop (README)")  # fmt: skip
+    parser.add_argument("--group-by", metavar="PATTERN",
+                        help="samples whose names match alike stay in one part")  # fmt: skip
+    parser.add_argument("--ignore-label", type=int, metavar="N", help="label that does not count")
+    parser.add_argument("--label-order", default="given", metavar="ORDER",
+                        help="given, found, or the output for each class: 2,0,1")  # fmt: skip
     parser.add_argument("--seen", choices=get_args(Seen), default="unknown",
                         help="whether the model was trained on these images")  # fmt: skip
 
@@ -240,6 +246,10 @@ def _add_prune(commands: Any) -> None:
     parser = _command(commands, "prune", "search the smallest model that keeps the metric")
     _add_model(parser)
     _add_data(parser)
+    parser.add_argument("--augment", default="auto",
+                        help="changes of training images: auto, none, flip,shift")  # fmt: skip
+    parser.add_argument("--class-weight", choices=get_args(ClassWeight), default="auto",
+                        help="whether the loss counts all classes alike")  # fmt: skip
     parser.add_argument("--target", type=float, help="value to keep (default: the baseline's)")
     parser.add_argument("--tolerance", type=float, default=0.01,
                         help="how far below the target it may end, 0.01 is one point")  # fmt: skip

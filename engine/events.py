@@ -113,7 +113,13 @@ class ModelOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataOpened:
-    """The data were read and divided; counts are samples."""
+    """The data were read and divided; counts are samples.
+
+    ``near_ties`` are preprocessings that do as well as the one chosen; ``label_order`` the model's
+    output for each class of the data, where that explains a poor value. ``counts`` has a row for
+    train, search and report: samples by class. ``preview`` is a folder of thumbnails, relative to
+    the run's, see :mod:`engine.data.preview`.
+    """
 
     source: str
     train: int
@@ -126,6 +132,10 @@ class DataOpened:
     seen: str = "unknown"
     notes: tuple[str, ...] = ()
     sha256: str | None = None
+    near_ties: tuple[str, ...] = ()
+    label_order: tuple[int, ...] | None = None
+    counts: tuple[tuple[int, ...], ...] = ()
+    preview: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,10 +44,10 @@ class DataSpec:
 
     ``source`` is ``"digits"`` or a path; ``test`` an optional second source. ``group_by`` is a
     pattern whose match in a sample's name must not be in two parts. ``ignore_label`` does not
-    count. ``label_order``: ``given``, ``found`` (by the model's answers), or the model's output for
-    each class of the data, such as ``2,0,1``. ``augment``: ``auto`` (what the model bears, measured),
-    ``none``, or names such as ``flip,shift``. ``class_weight``: ``auto`` balances the loss where the
-    metric counts classes alike and they are uneven.
+    count. ``label_order``: ``given``, ``found`` (by the model's answers), or the model's output
+    for each class of the data, such as ``2,0,1``. ``augment``: ``auto`` (what the model bears,
+    measured), ``none``, or names such as ``flip,shift``. ``class_weight``: ``auto`` balances
+    the loss where the metric counts classes alike and they are uneven.
     """
 
     source: str

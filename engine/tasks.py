@@ -20,6 +20,7 @@ from engine.channels.plan import Plan, plan_global, plan_uniform
 from engine.channels.surgery import cut
 from engine.channels.trace import trace
 from engine.criteria import score
+from engine.data import looks_seen, seen_sentence
 from engine.data.hashing import file_sha256
 from engine.errors import EngineFailure, UserError
 from engine.export.place import beside, move_in
@@ -27,7 +28,7 @@ from engine.job import DataSpec, Goal, Job
 from engine.modelfile.graph import LayerGraph, Weights
 from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build
-from engine.search.context import open_data, open_files
+from engine.search.context import Opened, open_data, open_files
 from engine.training.evaluate import predict_outputs
 
 CHECK_SAMPLES = 8
@@ -162,13 +163,29 @@ def compare(
     return max(diff for diff, _ in pairs), max(rel for _, rel in pairs)
 
 
+SEEN_SAMPLES = 2000
+
+
+def seen_note(opened: Opened, rows: np.ndarray) -> tuple[str, ...]:
+    """A sentence where "unseen" images are recognised as well as those of the train part."""
+    if opened.data.seen != "no":
+        return ()
+    name, train = opened.measure.name, opened.data.train.sample(SEEN_SAMPLES)
+    outputs = predict_outputs(opened.model, train.images, preprocess=opened.transform)
+    trained = opened.measure.rows(outputs, train.labels)
+    if not looks_seen(name, trained, rows):
+        return ()
+    return (seen_sentence(name, opened.measure.value(trained), opened.measure.value(rows)),)
+
+
 def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
     """The metric on a split; see :func:`engine.api.evaluate`."""
     job = Job(
         model=payload["model"], weights=payload["weights"], custom=payload["custom"],
         data=DataSpec(
             source=payload["data"], test=payload["test"], preprocess=payload["preprocess"],
-            seen=payload["seen"],
+            seen=payload["seen"], group_by=payload["group_by"],
+            ignore_label=payload["ignore_label"], label_order=payload["label_order"],
         ),
         goal=Goal(metric=payload["metric"]),
     )  # fmt: skip
@@ -199,7 +216,9 @@ def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
         "preprocess": opened.preprocess.name,
         "preprocess_values": opened.preprocess_values,
         "seen": opened.data.seen,
-        "notes": list(opened.notes),
+        "near_ties": list(opened.near_ties),
+        "label_order": None if opened.label_order is None else list(opened.label_order),
+        "notes": [*opened.notes, *seen_note(opened, rows)],
     }
 
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from engine import events as ev
 from engine.runstate import RunState
+from engine.telling.sentences import augmentation
 
 PHASES = {
     "opening": "Opening the model",
@@ -154,6 +155,8 @@ def _sentence(event: ev.Event, state: RunState) -> str | None:
                 f"baseline  {event.metric} {percent(event.value)} on the search split"
                 f" (95 %: {percent(low)} to {percent(high)}), floor {percent(event.floor)}"
             )
+        case ev.AugmentationChosen():
+            return f"augment   {augmentation(event)}"
         case ev.TrialDone():
             return _trial(event)
         case ev.ReportMeasured():

@@ -15,9 +15,12 @@ import numpy as np
 from engine.data.metrics import metric_named, per_sample, value
 from engine.data.parts import Part
 from engine.data.task import Task
+from engine.errors import UserError
 
 SAMPLES = 500
-MASK_SAMPLES = 64
+_LARGE_PIXELS = 96 * 96
+_LARGE = 100  # samples of larger images,
+_MASKS = 64  # and where every pixel is judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,35 @@ SINGLE: dict[str, Augmentation] = {
 }
 """The changes that are tried, one at a time, at the strength at which they are used."""
 
+
+def parse_augment(text: str) -> Augmentation | None:
+    """The changes that ``--augment`` names; None for ``auto``.
+
+    Raises
+    ------
+    UserError
+        ``data.augment`` for a word that names no change.
+    """
+    if text == "auto":
+        return None
+    chosen = Augmentation()
+    for word in (w.strip() for w in text.split(",")):
+        if word in SINGLE:
+            chosen = joined(chosen, SINGLE[word])
+        elif word != "none":
+            raise UserError(
+                "data.augment",
+                f"There is no such change of training images: {word!r}.",
+                f"Use auto, none, or some of {', '.join(SINGLE)}.",
+            )
+    return chosen
+
+
+def joined(one: Augmentation, other: Augmentation) -> Augmentation:
+    """Both changes."""
+    return replace(one, **{f: getattr(other, f) for f in _FIELDS if getattr(other, f)})
+
+
 Apply = Callable[[Augmentation, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Changes raw images and their labels (masks move along), always in the same way."""
 
@@ -97,7 +129,8 @@ def measure_augmentation(
         None for the task's own.
     """
     masks = task.kind in ("segmentation", "binary_segmentation")
-    some = part.sample(MASK_SAMPLES if masks else SAMPLES)
+    large = part.images.shape[1] * part.images.shape[2] > _LARGE_PIXELS
+    some = part.sample(_MASKS if masks else _LARGE if large else SAMPLES)
     name = metric or task.metric
     sign = 1 if metric_named(name).higher_is_better else -1
 
@@ -113,7 +146,5 @@ def measure_augmentation(
     chosen = Augmentation()
     for change, single in SINGLE.items():
         if drops[change] < tolerance:
-            chosen = replace(
-                chosen, **{f: getattr(single, f) for f in _FIELDS if getattr(single, f)}
-            )
+            chosen = joined(chosen, single)
     return Measured(chosen=chosen, drops=drops, samples=len(some))

@@ -10,11 +10,14 @@ import math
 import numpy as np
 
 from engine.data.metrics import metric_named, value
+from engine.data.parts import LoadedData, Part
 from engine.data.statistics import standard_error
+from engine.job import DataSpec
 
 UNEVEN = 3.0
 """Largest class over smallest one from which classes are called uneven."""
 
+_BY_CLASS = ("balanced_accuracy", "macro_f1")
 _TELLING_SE = 0.01
 _MOST_WEIGHT = 10.0
 
@@ -41,6 +44,55 @@ def unevenness(counts: tuple[int, ...]) -> float:
     """Largest class over smallest one, of the classes that occur; 1 where there is but one."""
     known = [count for count in counts if count]
     return max(known) / min(known) if known else 1.0
+
+
+def counts_by_part(data: LoadedData) -> tuple[tuple[int, ...], ...]:
+    """Samples by class of the train, search and report parts; empty without classes."""
+    if data.labels_are != "classes":
+        return ()
+    classes = len(data.class_names)
+    return tuple(class_counts(part, classes) for part in (data.train, data.search, data.report))
+
+
+def class_counts(part: Part, classes: int) -> tuple[int, ...]:
+    """Samples of each class, for labels that are class ids; others do not count."""
+    known = part.labels[(part.labels >= 0) & (part.labels < classes)]
+    return tuple(int(count) for count in np.bincount(known, minlength=classes))
+
+
+def imbalance(data: LoadedData, metric: str) -> tuple[str, ...]:
+    """A sentence where classes are uneven and the metric does not count them alike."""
+    counts = counts_by_part(data)
+    if not counts or unevenness(counts[0]) < UNEVEN or metric in _BY_CLASS:
+        return ()
+    most, least = int(np.argmax(counts[0])), int(np.argmin(counts[0]))
+    names = data.class_names
+    return (
+        f"Classes are uneven ({names[most]}: {counts[0][most]:,}, {names[least]}: "
+        f"{counts[0][least]:,} train images); --metric balanced_accuracy or macro_f1 counts them "
+        "alike, and the fine-tunes then do too.",
+    )
+
+
+def class_weights(data: LoadedData, spec: DataSpec, metric: str) -> tuple[float, ...] | None:
+    """Weights of the loss by class: a person's, a script's, or balanced; None for none."""
+    counts = counts_by_part(data)
+    if not counts or spec.class_weight == "none":
+        return None
+    if data.script.class_weights:
+        given = dict(data.script.class_weights)
+        return tuple(given.get(index, 1.0) for index in range(len(data.class_names)))
+    uneven = unevenness(counts[0]) >= UNEVEN and metric in _BY_CLASS
+    return balanced_weights(counts[0]) if uneven or spec.class_weight == "balanced" else None
+
+
+def seen_sentence(metric: str, trained: float, unseen: float) -> str:
+    """What to say where :func:`looks_seen` is true."""
+    return (
+        f"The {metric} on the search images ({unseen:.4f}) is as good as on the train images "
+        f"({trained:.4f}): the model was probably trained on both, and figures then promise too "
+        "much. --seen yes says so."
+    )
 
 
 def balanced_weights(counts: tuple[int, ...]) -> tuple[float, ...]:

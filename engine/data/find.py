@@ -252,7 +252,7 @@ def _skill(figure: float, task: Task) -> float:
 
 
 def _is_poor(figure: float, task: Task) -> bool:
-    return task.kind != "regression" and _skill(figure, task) < _POOR_SKILL
+    return task.kind not in ("regression", "script") and _skill(figure, task) < _POOR_SKILL
 
 
 def _permutation(

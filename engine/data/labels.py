@@ -36,6 +36,8 @@ def understand_labels(
     outputs: int | None,
     class_names: Sequence[str] = (),
     one_based: bool = True,
+    ignore_label: int | None = None,
+    as_they_are: bool = False,
 ) -> Labels:
     """Recognise the form of labels and bring them into class ids, vectors, maps or numbers.
 
@@ -49,16 +51,25 @@ def understand_labels(
         Names that the source gave to its ids.
     one_based
         Whether ids from 1 to ``outputs`` may be read as 1-based.
+    ignore_label
+        An id that does not count, whatever the outputs.
+    as_they_are
+        Labels are for a script's own loss and metric: nothing is read into them.
 
     Raises
     ------
     UserError
         ``data.label_range`` where ids do not fit the outputs, ``data.labels`` for anything else.
     """
+    if as_they_are:
+        return Labels(
+            kind="script", parts={name: np.asarray(labels) for name, labels in parts.items()},
+            class_names=tuple(class_names),
+        )  # fmt: skip
     notes: list[str] = []
     plain = {name: _plain(labels, name) for name, labels in parts.items()}
     if any(labels.ndim > 2 for labels in plain.values()):
-        return _masks(plain, outputs, class_names, notes)
+        return _masks(plain, outputs, class_names, notes, ignore_label)
     if any(labels.ndim == 2 and labels.shape[1] == 1 for labels in plain.values()):
         notes.append("Labels have shape (n, 1); the last axis was dropped.")
         plain = {name: labels.reshape(len(labels)) for name, labels in plain.items()}
@@ -66,7 +77,10 @@ def understand_labels(
         return _vectors(plain, outputs, class_names, notes)
     if any(labels.dtype.kind == "U" for labels in plain.values()):
         plain, class_names = _from_text(plain, outputs, notes)
-    return _ids(plain, outputs, class_names, notes, one_based=one_based and not class_names)
+    return _ids(
+        plain, outputs, class_names, notes, one_based=one_based and not class_names,
+        ignore=ignore_label,
+    )  # fmt: skip
 
 
 def _plain(labels: np.ndarray, part: str) -> np.ndarray:
@@ -123,13 +137,13 @@ def _ids(
     notes: list[str],
     *,
     one_based: bool,
+    ignore: int | None = None,
 ) -> Labels:
     """Labels of one number each: class ids, or values where they cannot be ids."""
     if any(labels.dtype.kind == "f" for labels in plain.values()):
         return _values({name: labels[:, np.newaxis] for name, labels in plain.items()}, notes)
-    low = min(int(labels.min()) for labels in plain.values())
-    high = max(int(labels.max()) for labels in plain.values())
-    found = {int(value) for labels in plain.values() for value in np.unique(labels)}
+    found = {int(value) for labels in plain.values() for value in np.unique(labels)} - {ignore}
+    low, high = min(found, default=0), max(found, default=0)
     classes = None if outputs is None else max(outputs, 2)
     if found == {-1, 1} and classes in (None, 2):
         notes.append("Labels are -1 and 1; they were read as classes 0 and 1.")
@@ -154,6 +168,7 @@ def _ids(
         parts={name: labels.astype(np.int64) for name, labels in plain.items()},
         class_names=names,
         notes=tuple(notes),
+        ignore_label=ignore,
     )
 
 
@@ -210,6 +225,7 @@ def _masks(
     outputs: int | None,
     class_names: Sequence[str],
     notes: list[str],
+    ignore: int | None,
 ) -> Labels:
     """Masks as class maps ``(n, h, w)``."""
     maps = {}
@@ -232,7 +248,7 @@ def _masks(
                 "Masks are (n, height, width) or (n, height, width, 1).",
             )
         maps[name] = labels
-    return _mask_ids(maps, outputs, class_names, notes)
+    return _mask_ids(maps, outputs, class_names, notes, ignore)
 
 
 def _mask_ids(
@@ -240,16 +256,23 @@ def _mask_ids(
     outputs: int | None,
     class_names: Sequence[str],
     notes: list[str],
+    ignore: int | None,
 ) -> Labels:
     """Values of masks as ids: 0/255 as 0/1, 255 among few classes as "does not count"."""
     found = sorted({int(value) for labels in maps.values() for value in np.unique(labels)})
     classes = None if outputs is None else max(outputs, 2)
-    ignore = None
-    if len(found) == 2 and found[0] == 0 and found[1] > 1 and classes in (None, 2):
+    found = [value for value in found if value != ignore]
+    if (
+        ignore is None
+        and len(found) == 2
+        and found[0] == 0
+        and found[1] > 1
+        and classes in (None, 2)
+    ):
         notes.append(f"Masks are 0 and {found[1]}; they were read as 0 and 1.")
         maps = {name: labels > 0 for name, labels in maps.items()}
         found = [0, 1]
-    elif found[-1] == VOID and classes is not None and classes <= VOID:
+    elif found and found[-1] == VOID and classes is not None and classes <= VOID:
         notes.append("Pixels with 255 in the masks do not count.")
         ignore = VOID
         found = found[:-1]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -67,6 +66,8 @@ def load(spec: DataSpec, *, input_shape: tuple[int | None, ...], outputs: int | 
         outputs=outputs,
         class_names=source.class_names,
         one_based=not source.class_names,
+        ignore_label=spec.ignore_label,
+        as_they_are=source.script.metric is not None,
     )
     notes = [*source.notes, *labels.notes]
     parts = {}
@@ -222,6 +223,7 @@ def _divided(
         divided=how,
         duplicates=copies,
         notes=tuple(dict.fromkeys(notes)),
+        script=source.script,
     )
 
 
@@ -296,9 +298,3 @@ def _duplicates(train: RawPart, search: RawPart, report: RawPart, notes: list[st
     if between:
         notes.append(f"{between} report images are exact copies of search images.")
     return in_search + in_report
-
-
-def class_counts(part: Part, classes: int) -> tuple[int, ...]:
-    """Samples of each class, for labels that are class ids."""
-    counts = Counter(int(label) for label in part.labels)
-    return tuple(counts.get(index, 0) for index in range(classes))

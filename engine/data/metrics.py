@@ -70,6 +70,8 @@ def metric_named(name: str) -> Metric:
 
 def metrics_for(task: Task) -> tuple[str, ...]:
     """Names of the metrics that can judge a task; its default one first."""
+    if task.kind == "script":
+        return (task.metric,)
     names = [m.name for m in METRICS.values() if task.kind in m.kinds]
     if task.classes <= _TOP:
         names = [name for name in names if name != "top5"]
@@ -203,6 +205,12 @@ def _absolute_error(counts: Counts) -> np.ndarray:
     return np.stack([gap, np.ones(len(gap))], axis=1)
 
 
+def _own(counts: Counts) -> np.ndarray:
+    """What the data script's metric says of each sample."""
+    assert counts.task.script is not None
+    return counts.task.script.judged(counts.outputs, counts.labels)
+
+
 def _divide(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """Quotient; NaN where the lower one is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -257,6 +265,9 @@ METRICS: dict[str, Metric] = {
         Metric(name="mean_iou", kinds=_MAPS, count=_per_class, finish=_mean_iou),
         Metric(name="pixel_accuracy", kinds=_MAPS, count=_pixels, finish=_ratio),
         Metric(name="mae", kinds=("regression",), count=_absolute_error, finish=_ratio,
+               higher_is_better=False),
+        Metric(name="script", kinds=("script",), count=_own, finish=_ratio),
+        Metric(name="script_error", kinds=("script",), count=_own, finish=_ratio,
                higher_is_better=False),
     )
 }  # fmt: skip

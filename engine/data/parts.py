@@ -6,15 +6,17 @@ preprocessing: pixels here are raw, as the source has them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
+from engine.data.script_parts import Script
 from engine.job import Seen
 
-LabelKind = Literal["classes", "multi_hot", "masks", "values"]
-"""Class ids ``(n,)``; 0/1 vectors ``(n, k)``; class maps ``(n, h, w)``; numbers ``(n, k)``."""
+LabelKind = Literal["classes", "multi_hot", "masks", "values", "script"]
+"""Class ids ``(n,)``; 0/1 vectors ``(n, k)``; class maps ``(n, h, w)``; numbers ``(n, k)``;
+whatever a data script's own loss and metric take, ``(n, ...)``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,6 +83,8 @@ class LoadedData:
         Search and report images that are exact copies of a train image.
     notes
         What was recognised or assumed, one sentence each.
+    script
+        What a data script brings besides data: its own metric, loss, changes, class weights.
     """
 
     source: str
@@ -95,3 +99,4 @@ class LoadedData:
     ignore_label: int | None = None
     duplicates: int = 0
     notes: tuple[str, ...] = ()
+    script: Script = field(default_factory=Script)

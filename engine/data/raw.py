@@ -6,10 +6,12 @@ of files and of models.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+
+from engine.data.script_parts import Script
 
 PartName = Literal["train", "val", "test", "all"]
 """``all`` is what a source without parts gives."""
@@ -46,3 +48,4 @@ class RawSource:
     notes: tuple[str, ...] = ()
     seen: Literal["yes", "no", "unknown"] | None = None
     ready: bool = False
+    script: Script = field(default_factory=Script)

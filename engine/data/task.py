@@ -7,18 +7,20 @@ never asked) and the choice of the default metric. It knows neither Keras nor pi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from engine.data.parts import LabelKind
+from engine.data.script_parts import Packing, Script
 from engine.errors import UserError
 from engine.modelfile.graph import LayerGraph, Node
 
 TaskKind = Literal[
-    "classification", "binary", "multilabel", "segmentation", "binary_segmentation", "regression"
-]
+    "classification", "binary", "multilabel", "segmentation", "binary_segmentation", "regression",
+    "script",
+]  # fmt: skip
 Activation = Literal["softmax", "sigmoid", "linear"]
 
 _TRANSPARENT = frozenset(
@@ -35,6 +37,7 @@ _METRICS: dict[TaskKind, str] = {
     "segmentation": "mean_iou",
     "binary_segmentation": "iou",
     "regression": "mae",
+    "script": "script",
 }
 
 
@@ -52,6 +55,8 @@ class Task:
         The model's last operation; ``from_logits`` is True for ``linear`` class outputs.
     metric
         Name of the default metric; ``higher_is_better`` is the metric's.
+    script
+        The data script's own metric and loss, for the kind ``script``.
     """
 
     kind: TaskKind
@@ -61,9 +66,10 @@ class Task:
     from_logits: bool
     metric: str
     higher_is_better: bool = True
+    script: Script | None = None
 
 
-def find_task(graph: LayerGraph, labels: np.ndarray) -> Task:
+def find_task(graph: LayerGraph, labels: np.ndarray, script: Script | None = None) -> Task:
     """The task of a model with these labels (in one of the forms of ``LoadedData``).
 
     Raises
@@ -72,11 +78,14 @@ def find_task(graph: LayerGraph, labels: np.ndarray) -> Task:
         ``model.outputs`` where the model has several outputs, ``data.labels`` where the labels
         are not what it puts out.
     """
+    if script is not None and script.metric is not None:
+        return script_task(graph, script)
     if len(graph.outputs) != 1:
         raise UserError(
             "model.outputs",
             f"The model must have one output to be judged; it has {len(graph.outputs)}.",
-            "Say what counts in a data script, or save the model with one output.",
+            "Say what counts by 'metric' and 'loss' in a data script, or save the model with one "
+            "output.",
         )
     shape = graph.shape(graph.outputs[0])
     outputs = shape[-1] if shape else None
@@ -103,6 +112,42 @@ def find_task(graph: LayerGraph, labels: np.ndarray) -> Task:
         from_logits=activation == "linear" and kind != "regression",
         metric=_METRICS[kind],
         higher_is_better=kind != "regression",
+    )
+
+
+def script_task(graph: LayerGraph, script: Script) -> Task:
+    """The task of a script that judges by a metric of its own.
+
+    Raises
+    ------
+    UserError
+        ``data.script`` where outputs and labels are packed and do not correspond.
+    """
+    shapes = [graph.shape(tensor) for tensor in graph.outputs]
+    if len(shapes) > 1:
+        if any(shape is None or None in shape[1:] for shape in shapes):
+            raise UserError(
+                "model.outputs",
+                f"The sizes of the model's outputs are not all known: {shapes}.",
+                "Save the model with fixed sizes.",
+            )
+        names = _output_names(graph) if script.labels is None or script.labels.names else ()
+        known = tuple(tuple(int(n or 1) for n in shape[1:]) for shape in shapes if shape)
+        script = replace(script, outputs=Packing(shapes=known, names=names))
+    name = "script" if script.higher_is_better else "script_error"
+    shape = shapes[0]
+    return Task(
+        kind="script", classes=0, outputs=(shape[-1] if shape else None) or 1,
+        activation=last_activation(graph), from_logits=False, metric=name,
+        higher_is_better=script.higher_is_better, script=script,
+    )  # fmt: skip
+
+
+def _output_names(graph: LayerGraph) -> tuple[str, ...]:
+    """The layer that gives each output."""
+    return tuple(
+        next(node.layer for node in graph.nodes if tensor in node.outputs)
+        for tensor in graph.outputs
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.events import Step, Why
-from engine.search.asking import Ask, Told, better
+from engine.search.asking import Ask, Asking, Told, better
 
 
 @dataclass(slots=True)
@@ -60,6 +60,30 @@ def ask_fine_tune(
                      parent.keep, "fine_tunes_left": done.left},
         ),
     )  # fmt: skip
+
+
+def then_quantized(strategy: Asking) -> Asking:
+    """A strategy, and then its best model judged as the quantised file that it will be.
+
+    Where that is below the floor, the next larger accepted model is tried, until one holds.
+    """
+    held: list[Told] = []
+    told: Told | None = None
+    while True:
+        try:
+            ask = next(strategy) if told is None else strategy.send(told)
+        except StopIteration:
+            break
+        told = yield ask
+        if told.passed:
+            held.append(told)
+    for model in sorted(held, key=lambda t: (t.objective or 0.0, -(t.margin or 0.0))):
+        told = yield Ask(
+            kind="probe", step="quantize", keep=model.keep, sparsity=model.sparsity,
+            parent=model.trial, quantized=True, why=Why(code="quantized", numbers={}),
+        )  # fmt: skip
+        if told.passed:
+            return
 
 
 def ask_sweep(best: Told, step: Step) -> Ask:

@@ -26,7 +26,8 @@ class Ask:
     weights to be zero; both of the whole model, 0..1. ``parent`` is the trial whose weights it
     starts from, None for the baseline. ``gamma_l1`` is network slimming's lambda, 0 without it.
     ``sweep`` asks for the parent without its dead channels, which is the same function: the one
-    trial without training that can be accepted.
+    trial without training that can be accepted. ``quantized`` asks for the parent again, judged
+    as the file that it is exported as.
     """
 
     kind: Literal["probe", "fine_tune"]
@@ -36,6 +37,7 @@ class Ask:
     parent: int | None = None
     gamma_l1: float = 0.0
     sweep: bool = False
+    quantized: bool = False
     why: Why
 
 

@@ -26,12 +26,13 @@ from engine.modelfile.graph import LayerGraph, ModelFile, Weights
 from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build
 from engine.search.allocation import Path as WidthPath
+from engine.search.augmenting import Augmenting, choose_augmentation, teacher_of
 from engine.search.describe import layer_states
 from engine.search.measure import Measure
 from engine.search.models import Candidate
 from engine.sparsity.levels import levels_global, prunable_weights
 from engine.sparsity.settings import WeightKey
-from engine.training.evaluate import Predictor, predict_outputs
+from engine.training.evaluate import Predictor, batch_for
 from engine.training.protocols import BatchTransform, as_is
 from engine.training.settings import FineTuneSettings, LossSpec, default_settings
 
@@ -67,6 +68,8 @@ class Opened:
     preprocess: rooms.Preprocess
     preprocess_values: dict[str, float]
     notes: tuple[str, ...]
+    near_ties: tuple[str, ...] = ()
+    label_order: tuple[int, ...] | None = None
 
     @property
     def transform(self) -> BatchTransform:
@@ -80,7 +83,8 @@ class Context:
     """See the module.
 
     ``baseline_rows`` are the metric's, on search; ``teacher`` has the dense model's answers on the
-    training images. ``path`` is how cuts are shared out among groups, None for one threshold.
+    training images, ``train_rows`` what the metric counts in them. ``path`` is how cuts are shared
+    out among groups, None for one threshold.
     """
 
     job: Job
@@ -96,6 +100,8 @@ class Context:
     settings: FineTuneSettings
     teacher: np.ndarray | None
     baseline_rows: np.ndarray
+    augmenting: Augmenting
+    train_rows: np.ndarray | None = None
     path: WidthPath | None = None
 
     @property
@@ -124,13 +130,14 @@ def open_files(job: Job) -> tuple[ModelFile, Weights]:
         custom=custom_of(job),
     )
     graph = file.graph
+    by_script = job.data.source.endswith(".py")
     for what, tensors in (("inputs", graph.inputs), ("outputs", graph.outputs)):
-        if len(tensors) != 1:
+        if len(tensors) != 1 and not (what == "outputs" and by_script):
             raise UserError(
                 f"model.{what}",
                 f"A search needs a model with one input and one output; the number of {what} is"
                 f" {len(tensors)}: {job.model}.",
-                "'secateur slim' cuts such a model without data.",
+                "A data script can judge several outputs; 'secateur slim' cuts without data.",
             )
     return file, weights
 
@@ -167,23 +174,32 @@ def open_data(
     graph = file.graph
     model = build(graph, weights)
     data = rooms.load(job.data, input_shape=input_shape(graph), outputs=outputs(graph))
-    task = rooms.find_task(graph, data.train.labels)
+    if job.data.label_order not in ("given", "found"):
+        data = rooms.reordered(data, rooms.parse_order(job.data.label_order))
+    task = rooms.find_task(graph, data.train.labels, data.script)
     measure = Measure(
         name=metric_name(task, job.goal.metric), task=task, ignore_label=data.ignore_label
     )
-    predictor = Predictor(model, as_is)
+    predictor = Predictor(model, as_is, batch_size=batch_for(data.train.images))
 
     def predict(images: np.ndarray) -> np.ndarray:
         return predictor(images, control=control)
 
-    found = rooms.find_preprocess(
-        predict, data.train, task, wish=rooms.parse_preprocess(job.data.preprocess),
-        class_names=data.class_names, ignore_label=data.ignore_label,
-    )  # fmt: skip
+    def find() -> rooms.Found:
+        return rooms.find_preprocess(
+            predict, data.train, task, wish=rooms.parse_preprocess(job.data.preprocess),
+            class_names=data.class_names, ignore_label=data.ignore_label,
+        )  # fmt: skip
+
+    found = find()
+    if job.data.label_order == "found" and found.permutation is not None:
+        data = rooms.reordered(data, found.permutation)
+        found = find()
     return Opened(
         file=file, weights=weights, model=model, data=data, task=task, measure=measure,
         preprocess=found.preprocess, preprocess_values=dict(found.values),
-        notes=(*data.notes, *found.warnings),
+        notes=(*data.notes, *found.warnings, *rooms.imbalance(data, measure.name)),
+        near_ties=found.near_ties, label_order=found.permutation,
     )  # fmt: skip
 
 
@@ -222,6 +238,9 @@ def data_opened(opened: Opened) -> ev.DataOpened:
         seen=data.seen,
         notes=opened.notes,
         sha256=data.sha256,
+        near_ties=opened.near_ties,
+        label_order=opened.label_order,
+        counts=rooms.counts_by_part(data),
     )
 
 
@@ -242,17 +261,25 @@ def complete(
     if job.budget.epochs is None:
         epochs = default_epochs(len(train), settings.batch_size, work(opened.file.graph))
         settings = replace(settings, epochs=epochs)
-    teacher = predict_outputs(
-        opened.model, train.images, preprocess=opened.transform, control=control
-    )
+    data, task, measure = opened.data, opened.task, opened.measure
+    predictor = Predictor(opened.model, opened.transform, batch_size=batch_for(train.images))
+    augmenting = choose_augmentation(job, predictor, data, task, measure.name, control)
+    loss = loss_of(task, data.ignore_label, rooms.class_weights(data, job.data, measure.name))
+    teacher = train_rows = None
+    if loss.kind == "script":
+        settings = replace(settings, distill=0.0)
+    else:
+        teacher = teacher_of(augmenting, predictor, train.images, control)
+        train_rows = None if teacher is None else measure.rows(teacher, train.labels)
+        settings = settings if teacher is not None else replace(settings, distill=0.0)
     return Context(
         job=job, file=opened.file,
         candidate=Candidate(graph=opened.file.graph, weights=opened.weights),
         channels=trace(opened.file.graph, through_norms=job.through_norms, exclude=job.exclude),
         data=opened.data, task=opened.task,
         measure=opened.measure, preprocess=opened.preprocess, transform=opened.transform,
-        loss=loss_of(opened.task, opened.data.ignore_label), settings=settings, teacher=teacher,
-        baseline_rows=baseline_rows,
+        loss=loss, settings=settings, teacher=teacher, baseline_rows=baseline_rows,
+        augmenting=augmenting, train_rows=train_rows,
     )  # fmt: skip
 
 
@@ -282,13 +309,34 @@ def work(graph: LayerGraph) -> float:
     return float(cost(graph).macs or 0) + ELEMENT_WORK * elements
 
 
-def loss_of(task: rooms.Task, ignore_label: int | None = None) -> LossSpec:
-    """The training loss that belongs to a task."""
+def loss_of(
+    task: rooms.Task,
+    ignore_label: int | None = None,
+    class_weights: tuple[float, ...] | None = None,
+) -> LossSpec:
+    """The training loss that belongs to a task, or that its data script brings.
+
+    Raises
+    ------
+    UserError
+        Where a script judges by a metric of its own and says no loss.
+    """
+    if task.script is not None:
+        if task.script.loss is None:
+            raise UserError(
+                "data.script",
+                "The data script has a metric of its own and no loss to train by.",
+                "Add loss(y_true, y_pred) to it.",
+            )
+        return LossSpec(kind="script", from_logits=True, script=task.script)
+    if task.kind == "regression":
+        return LossSpec(kind="values", from_logits=True)
     binary = task.kind in ("binary", "multilabel", "binary_segmentation")
     return LossSpec(
         kind="binary" if binary else "categorical",
         from_logits=task.from_logits,
         ignore_label=ignore_label,
+        class_weights=class_weights,
     )
 
 

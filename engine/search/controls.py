@@ -22,6 +22,7 @@ from engine.errors import SecateurError
 from engine.export.parts import write_parts
 from engine.export.request import ConvertAnswer, ConvertRequest
 from engine.export.sizes import MEASURE_TIMEOUT_S
+from engine.job import Quantize
 from engine.modelfile.rebuild import build
 from engine.search.context import NORM_BATCHES, Context
 from engine.search.models import Candidate
@@ -49,6 +50,7 @@ def dense_fine_tuned(
     fine_tune(
         model, train.images, train.labels, preprocess=context.transform, loss=context.loss,
         settings=replace(context.settings, epochs=max(1, epochs)), teacher=context.teacher,
+        augment=context.augmenting.apply,
         control=control, on_batch=lambda step, steps, loss: on_batch(step, steps),
     )  # fmt: skip
     reestimate_norms(
@@ -65,8 +67,8 @@ def outputs_of_model(context: Context, model: keras.Model, control: EngineContro
     )
 
 
-class Int8File:
-    """A candidate as a full int8 TFLite file, run in the helper process.
+class QuantizedFile:
+    """A candidate as a quantised TFLite file, run in the helper process.
 
     Parameters
     ----------
@@ -80,7 +82,13 @@ class Int8File:
     """
 
     def __init__(
-        self, context: Context, candidate: Candidate, meter: SizeMeter, scratch: Path
+        self,
+        context: Context,
+        candidate: Candidate,
+        meter: SizeMeter,
+        scratch: Path,
+        *,
+        quantize: Quantize,
     ) -> None:
         self._context = context
         self._meter = meter
@@ -90,11 +98,11 @@ class Int8File:
         write_parts(parts, candidate.graph, candidate.weights)
         calibration = scratch / "calibration.npz"
         np.savez(calibration, x=calibration_samples(context.data, context.preprocess))
-        self.path = scratch / "int8.tflite"
+        self.path = scratch / "quantized.tflite"
         request = ConvertRequest(
-            source=str(parts), to="tflite", out=str(self.path), quantize="int8",
+            source=str(parts), to="tflite", out=str(self.path), quantize=quantize,
             reference=str(scratch / "reference.npz"), live_samples=str(scratch / "live.npz"),
-            samples=str(calibration),
+            samples=str(calibration) if quantize == "int8" else None,
         )  # fmt: skip
         answer = meter.call("engine.export.convert:convert", request, timeout_s=MEASURE_TIMEOUT_S)
         self._inputs = jsonio.from_plain(answer, ConvertAnswer).inputs
@@ -134,7 +142,7 @@ def measure_int8(
     """A candidate in int8; a warning where it cannot be had."""
     with tempfile.TemporaryDirectory(prefix="secateur-") as scratch:
         try:
-            outputs = Int8File(context, candidate, meter, Path(scratch))
+            outputs = QuantizedFile(context, candidate, meter, Path(scratch), quantize="int8")
             return measure_control(name, context, outputs, epochs=0)
         except SecateurError as error:
             return ev.Warned(code="control.int8", message=f"Int8 was not measured: {error}")

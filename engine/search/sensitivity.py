@@ -105,7 +105,13 @@ def ladder(group: ChannelGroup) -> tuple[int, ...]:
 
 
 def divergence(dense: np.ndarray, outputs: np.ndarray, loss: LossSpec) -> float:
-    """Mean Kullback-Leibler divergence of outputs from the dense model's, in nats a label."""
+    """Mean Kullback-Leibler divergence of outputs from the dense model's, in nats a label.
+
+    For outputs that are no probabilities the mean squared difference over the variance.
+    """
+    if loss.kind not in ("categorical", "binary"):
+        spread = float(np.var(dense.astype(np.float64)))
+        return float(np.mean((outputs.astype(np.float64) - dense) ** 2)) / max(spread, _SMALLEST)
     if loss.kind == "categorical":
         p, q = _classes(dense, loss.from_logits), _classes(outputs, loss.from_logits)
         return float(np.mean(np.sum(p * (np.log(p) - np.log(q)), axis=-1)))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from engine import data as rooms
 from engine import events as ev
 from engine.channels.cost import cost
 from engine.control import EngineControl
@@ -17,6 +18,7 @@ from engine.errors import EngineFailure, UserError
 from engine.job import Job
 from engine.runs import RunFolder
 from engine.search import finish, regoal
+from engine.search.accepted import then_quantized
 from engine.search.allocation import MACS_SHARE, WidthCost, allocate, curves_of
 from engine.search.asking import Asking, Limits, Told
 from engine.search.context import (
@@ -31,7 +33,7 @@ from engine.search.context import (
 )
 from engine.search.describe import counts
 from engine.search.heuristic import further, heuristic
-from engine.search.models import floors, removable_channels, smallest_keep
+from engine.search.models import Candidate, floors, removable_channels, smallest_keep
 from engine.search.published import grid, three_step
 from engine.search.sensitivity import measure_sensitivity
 from engine.search.single import structured, unstructured
@@ -155,8 +157,8 @@ def _baseline(
         value=value if job.goal.target is None else job.goal.target,
         tolerance=job.goal.tolerance, given=given, sign=opened.measure.sign,
     )  # fmt: skip
-    context = complete(job, opened, rows, control)
-    sizes = replace(meter.measure(context.candidate), keras_bytes=_keras_bytes(opened))
+    candidate = Candidate(graph=file.graph, weights=weights)
+    sizes = replace(meter.measure(candidate), keras_bytes=_keras_bytes(opened))
     emit(
         ev.BaselineMeasured(
             metric=opened.measure.name, higher_is_better=opened.measure.higher_is_better,
@@ -166,7 +168,20 @@ def _baseline(
             floor=target.floor, sizes=sizes,
         )
     )  # fmt: skip
+    context = complete(job, opened, rows, control)
+    emit(context.augmenting.event)
+    _warn_of_seen(context, emit)
     return target, context
+
+
+def _warn_of_seen(context: Context, emit: Emit) -> None:
+    """Say so where "unseen" images are recognised as well as those of the train part."""
+    name, rows = context.measure.name, context.train_rows
+    if rows is None or context.data.seen != "no":
+        return
+    if rooms.looks_seen(name, rows, context.baseline_rows):
+        trained, unseen = map(context.measure.value, (rows, context.baseline_rows))
+        emit(ev.Warned(code="data.seen", message=rooms.seen_sentence(name, trained, unseen)))
 
 
 def _allocated(
@@ -178,6 +193,7 @@ def _allocated(
     """The context with the path along which channels are cut, where the strategy goes along one."""
     job = context.job
     wanted = job.strategy == "heuristic" and job.allocation == "sensitivity"
+    wanted = wanted and len(context.file.graph.outputs) == 1
     if not wanted or removable_channels(context.channels) == 0:
         return context
     emit(ev.PhaseStarted(phase="sensitivity"))
@@ -225,8 +241,11 @@ def _strategy(context: Context, budget: Budgeted, known: tuple[Told, ...]) -> As
         known=known,
     )
     if known:
-        return further(replace(limits, fine_tunes=min(limits.fine_tunes, FURTHER_FINE_TUNES)))
-    return STRATEGIES[context.job.strategy](limits)
+        most = min(limits.fine_tunes, FURTHER_FINE_TUNES)
+        strategy = further(replace(limits, fine_tunes=most))
+    else:
+        strategy = STRATEGIES[context.job.strategy](limits)
+    return strategy if context.job.quantize == "none" else then_quantized(strategy)
 
 
 def _drive(

@@ -6,9 +6,11 @@ the verdict from :mod:`engine.search.verdict`.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -24,6 +26,7 @@ from engine.runs import RunFolder
 from engine.search import halfway
 from engine.search.asking import Ask, Told, better
 from engine.search.context import NORM_BATCHES, Context, custom_of
+from engine.search.controls import QuantizedFile
 from engine.search.describe import counts, layer_states
 from engine.search.models import Candidate, cut_to, reached_keep, without_dead
 from engine.search.sizes import SizeMeter
@@ -194,6 +197,8 @@ class TrialRunner:
         try:
             if ask.sweep:
                 done = self._sweep(trial, ask)
+            elif ask.quantized:
+                done = self._as_file(trial, ask)
             elif ask.kind == "probe":
                 done = self._probe(trial, ask)
             else:
@@ -239,6 +244,30 @@ class TrialRunner:
         swept = without_dead(parent.candidate, self._context.channels)
         model = build(swept.graph, swept.weights)
         return self._judge(trial, ask, model, swept, epochs=0, parent=parent)
+
+    def _as_file(self, trial: int, ask: Ask) -> ev.TrialDone:
+        """The parent as the quantised file that it is exported as; the best model if that holds."""
+        context, parent = self._context, self.arm(ask.parent)
+        with tempfile.TemporaryDirectory(prefix="secateur-") as scratch:
+            file = QuantizedFile(
+                context, parent.candidate, self._meter, Path(scratch),
+                quantize=context.job.quantize,
+            )  # fmt: skip
+            rows = context.measure.rows(file(context.data.search), context.data.search.labels)
+        value = context.measure.value(rows)
+        error = context.measure.standard_error(self._target, context.baseline_rows, rows)
+        judgement = judge(value, self._target, error)
+        self._arms[trial] = parent
+        checkpoint = self._folder.checkpoint_name(ask.parent or 0)
+        done = self._done(
+            trial, ask, parent.candidate, value=value, sizes=self._meter.measure(parent.candidate),
+            accepted=judgement.passed, epochs=0, checkpoint=checkpoint, why=judgement.why,
+        )  # fmt: skip
+        if not judgement.passed:
+            return done
+        self._best = told_of(done, self._target)
+        self._folder.adopt_model(checkpoint)
+        return replace(done, best=True)
 
     def _judge(
         self, trial: int, ask: Ask, model: keras.Model, candidate: Candidate, *, epochs: int,
@@ -315,6 +344,7 @@ class TrialRunner:
         fine_tune(
             model, train.images, train.labels, preprocess=context.transform, loss=context.loss,
             settings=settings, sparsity=sparsity, teacher=context.teacher, control=self._control,
+            augment=context.augmenting.apply,
             on_batch=on_batch, on_epoch=on_epoch,
             on_state=lambda state: halfway.save(self._folder, digest, state),
             start=halfway.load(self._folder, digest),

@@ -17,6 +17,7 @@ LogEvent: TypeAlias = (
     ev.RunStarted
     | ev.PhaseStarted
     | ev.BaselineMeasured
+    | ev.AugmentationChosen
     | ev.TrialStarted
     | ev.TrialDone
     | ev.ControlMeasured
@@ -29,6 +30,7 @@ _LOGGED = (
     ev.RunStarted,
     ev.PhaseStarted,
     ev.BaselineMeasured,
+    ev.AugmentationChosen,
     ev.TrialStarted,
     ev.TrialDone,
     ev.ControlMeasured,

@@ -122,6 +122,7 @@ def started(event: ev.TrialStarted) -> str:
         "warm_start": f"Trying {what}, from the nearest accepted model.",
         "back_off": f"Giving channels back and zeroing more weights instead: {what}.",
         "again": f"That was close: training on as it is, {what}.",
+        "quantized": "Judging the model as the quantised file that it will be.",
         "sweep": "Sweeping away channels that the zeros have cut off.",
         "polish": f"Training the best model on as it is: {what}.",
         "notch": f"One notch further: {what}.",
@@ -179,6 +180,8 @@ def sentence(event: LogEvent, metric: str | None = None) -> str:
                 f" {units.plural(event.samples, 'search sample')}; the floor is"
                 f" {units.metric_value(event.floor, event.metric)}."
             )
+        case ev.AugmentationChosen():
+            return augmentation(event)
         case ev.TrialStarted():
             return started(event)
         case ev.TrialDone():
@@ -198,6 +201,29 @@ def sentence(event: LogEvent, metric: str | None = None) -> str:
             return f"Saved and checked: {event.path}."
         case ev.RunEnded():
             return ended(event)
+
+
+_CHANGES = {
+    "flip": "left-right flips",
+    "flip_vertical": "up-down flips",
+    "shift": "shifts",
+    "crop": "crops",
+    "colour": "changes of brightness and contrast",
+}
+
+
+def augmentation(event: ev.AugmentationChosen) -> str:
+    """Which random changes fine-tunes use, and why the others are left out."""
+    used = ", ".join(_CHANGES.get(name, name) for name in event.chosen)
+    left = [name for name in event.drops if name not in event.chosen]
+    text = f"Fine-tunes change images by {used}." if used else "Fine-tunes change no images."
+    if left:
+        falls = ", ".join(
+            f"{_CHANGES.get(name, name)} (\u2212{100 * event.drops[name]:.1f} points)"
+            for name in left
+        )
+        text += f" The model falls too far under {falls}."
+    return text
 
 
 def resumed(event: ev.RunStarted) -> str:

@@ -19,6 +19,15 @@ from engine.training.fused import fused_norms
 from engine.training.model_parts import single_output
 from engine.training.protocols import BatchTransform
 
+_BATCH_BYTES = 16 << 20  # of float32 input: activations are some tens of times that
+_MOST, _LEAST = 256, 8
+
+
+def batch_for(images: np.ndarray) -> int:
+    """Images of this size [samples, height, width, channels] that are predicted at a time."""
+    each = 4 * int(np.prod(images.shape[1:], dtype=np.int64))
+    return max(1, min(_MOST, len(images), max(_LEAST, _BATCH_BYTES // max(1, each))))
+
 
 def padded_batches(images: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
     """Batches of exactly ``batch_size`` in order, each with its count of real images.
@@ -69,7 +78,7 @@ def predict_outputs(
     images: np.ndarray,
     *,
     preprocess: BatchTransform,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     control: Control | None = None,
 ) -> np.ndarray:
     """Outputs of a model, float32 [samples, ...], inference mode.
@@ -78,13 +87,13 @@ def predict_outputs(
     ----------
     images
         Raw images, uint8 or float32 [samples, height, width, channels].
+    batch_size
+        None: fewer, the larger the images are.
 
     Raises
     ------
-    UserError
-        Where the model has several outputs.
     Stopped
         Where the control asks for it.
     """
-    size = max(1, min(batch_size, len(images)))
+    size = max(1, min(batch_size or batch_for(images), len(images)))
     return Predictor(model, preprocess, batch_size=size)(images, control=control)

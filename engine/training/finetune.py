@@ -75,7 +75,8 @@ def fine_tune(
         What is to become zero meanwhile; the zeros reached are in the result.
     teacher
         A model on the same input, or its outputs for ``images`` (same ``from_logits``, computed
-        once for many fine-tunes; not together with ``augment``).
+        once for many fine-tunes; with ``augment`` they stand for the changed images too, and must
+        be no maps).
     on_state
         Given all that is needed to go on, after every epoch.
     start
@@ -180,8 +181,8 @@ def _recorded_outputs(
     """The teacher's outputs by sample, or an empty row each where none are recorded."""
     if settings.distill == 0 or not isinstance(teacher, np.ndarray):
         return np.zeros((samples, 0), np.float32)
-    if augment is not None:
-        raise ValueError("recorded teacher outputs do not fit augmented images")
+    if augment is not None and teacher.ndim > 2:
+        raise ValueError("recorded maps do not move with augmented images")
     if len(teacher) != samples:
         raise ValueError(f"{samples} images need as many teacher outputs: {len(teacher)}")
     return teacher

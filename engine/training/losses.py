@@ -21,7 +21,7 @@ def logits_of(outputs: Any, spec: LossSpec) -> Any:
     Probabilities straight from a softmax or sigmoid are traced back to its input (in a graph),
     others go through a logarithm, which is the same up to a constant per sample.
     """
-    if spec.from_logits:
+    if spec.from_logits or spec.kind in ("values", "script"):
         return tf.cast(outputs, tf.float32)
     wanted = "Softmax" if spec.kind == "categorical" else "Sigmoid"
     source = outputs
@@ -38,6 +38,10 @@ def logits_of(outputs: Any, spec: LossSpec) -> Any:
 def fit_labels(labels: Any, logits: Any, spec: LossSpec) -> Any:
     """Labels as int32, in the shape of the logits (binary) or without their last axis."""
     shape = logits.shape if spec.kind == "binary" else logits.shape[:-1]
+    if spec.kind == "script":
+        return labels
+    if spec.kind == "values":
+        return tf.reshape(tf.cast(labels, tf.float32), tf.shape(logits))
     labels = tf.cast(labels, tf.int32)
     if labels.shape.rank == shape.rank + 1:
         labels = tf.squeeze(labels, axis=-1)
@@ -49,6 +53,9 @@ def fit_labels(labels: Any, logits: Any, spec: LossSpec) -> Any:
 
 def label_loss(logits: Any, labels: Any, spec: LossSpec) -> tuple[Any, Any]:
     """Cross entropy and weight of every label; ``labels`` from :func:`fit_labels`."""
+    if spec.kind in ("values", "script"):
+        values = _free_loss(logits, labels, spec)
+        return values, tf.ones_like(values)
     weights = tf.ones(tf.shape(labels), tf.float32)
     if spec.ignore_label is not None:
         counts = tf.not_equal(labels, spec.ignore_label)
@@ -65,11 +72,29 @@ def label_loss(logits: Any, labels: Any, spec: LossSpec) -> tuple[Any, Any]:
     return values, weights
 
 
+def _free_loss(outputs: Any, labels: Any, spec: LossSpec) -> Any:
+    """Squared error a sample, or what the script's loss says (a sample, or of the batch)."""
+    if spec.script is None:
+        return _by_sample(tf.square(outputs - labels))
+    assert spec.script.loss is not None
+    true = spec.script.true(labels, tf.reshape)
+    told = spec.script.loss(true, spec.script.predicted(outputs, tf.reshape))
+    values = tf.cast(tf.convert_to_tensor(told), tf.float32)
+    return values if values.shape.rank == 0 else _by_sample(values)
+
+
+def _by_sample(values: Any) -> Any:
+    """Mean over all axes but the first."""
+    return tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))
+
+
 def teacher_loss(logits: Any, teacher: Any, spec: LossSpec, temperature: float) -> Any:
     """Divergence from the teacher's softened outputs, times temperature squared, per label.
 
     The Kullback-Leibler divergence of Hinton et al. 2015; ``teacher`` are logits.
     """
+    if spec.kind == "values":
+        return _by_sample(tf.square(logits - teacher))
     student, teacher = logits / temperature, teacher / temperature
     if spec.kind == "categorical":
         target = tf.nn.softmax(teacher)

@@ -9,8 +9,6 @@ from typing import Any
 
 import keras
 
-from engine.errors import UserError
-
 
 def norm_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """Every BatchNormalization of a model, once each."""
@@ -28,18 +26,9 @@ def random_states(model: keras.Model) -> list[keras.Variable]:
 
 
 def single_output(outputs: Any) -> Any:
-    """The one output tensor of a model's call.
-
-    Raises
-    ------
-    UserError
-        Where the model has several outputs.
-    """
+    """The one output tensor of a model's call; several are put side by side, flat [batch, k]."""
     leaves = keras.tree.flatten(outputs)
-    if len(leaves) != 1:
-        raise UserError(
-            "model.outputs",
-            f"Only models with one output can be trained and evaluated, not with {len(leaves)}.",
-            "Save a copy of the model with the one output that matters.",
-        )
-    return leaves[0]
+    if len(leaves) == 1:
+        return leaves[0]
+    flat = [keras.ops.reshape(leaf, (keras.ops.shape(leaf)[0], -1)) for leaf in leaves]
+    return keras.ops.concatenate([keras.ops.cast(leaf, "float32") for leaf in flat], axis=1)

@@ -21,7 +21,7 @@ class BatchTransform(Protocol):
 class Augment(Protocol):
     """Random change of a training batch, before preprocessing."""
 
-    def __call__(self, images: Any, labels: Any, seed: Any) -> tuple[Any, Any]:
+    def __call__(self, images: Any, labels: Any, seed: Any, /) -> tuple[Any, Any]:
         """Images (float32, raw), labels and an int32 seed [2] -> images and labels."""
         ...
 

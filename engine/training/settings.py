@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.data.script_parts import Script
+
 OptimizerName = Literal["sgd", "adam"]
-LossKind = Literal["categorical", "binary"]
+LossKind = Literal["categorical", "binary", "values", "script"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,13 +24,16 @@ class LossSpec:
     ``categorical``: the last axis holds one value a class, labels are class ids of the outputs'
     shape without that axis. ``binary``: one value each, labels are 0 or 1 of the outputs' shape
     (a missing last axis of size 1 is allowed). ``from_logits`` says what the model puts out.
-    ``ignore_label`` marks labels that do not count; ``class_weights`` has one factor a class.
+    ``values``: labels are numbers of the outputs' shape, compared by squares. ``script``: a data
+    script's own loss. ``ignore_label`` marks labels that do not count; ``class_weights`` has one
+    factor a class.
     """
 
     kind: LossKind = "categorical"
     from_logits: bool = False
     ignore_label: int | None = None
     class_weights: tuple[float, ...] | None = None
+    script: Script | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from engine.errors import UserError
 from engine.training.control import Stopped
-from engine.training.evaluate import Predictor, predict_outputs
+from engine.training.evaluate import Predictor, batch_for, predict_outputs
 from tests.engine.training_nets import dots, enliven, scaled, small_net
 
 
@@ -56,10 +55,20 @@ def test_that_a_stop_is_obeyed_between_batches() -> None:
         predict_outputs(small_net(), dots(5)[0], preprocess=scaled, control=Stop())
 
 
-def test_that_two_outputs_and_no_images_are_refused() -> None:
+def test_that_two_outputs_are_put_side_by_side() -> None:
     inputs = keras.Input((8, 8, 1))
     model = keras.Model(inputs, [keras.layers.Flatten()(inputs), keras.layers.ReLU()(inputs)])
-    with pytest.raises(UserError, match="2"):
-        predict_outputs(model, dots(5)[0], preprocess=scaled)
+    found = predict_outputs(model, dots(5)[0], preprocess=scaled)
+    assert found.shape == (5, 128)
+    np.testing.assert_array_equal(np.maximum(found[:, :64], 0), found[:, 64:])
+
+
+def test_that_large_images_come_in_small_batches() -> None:
+    assert batch_for(np.zeros((1000, 28, 28, 1), np.uint8)) == 256
+    assert batch_for(np.zeros((1000, 224, 224, 3), np.uint8)) == 27
+    assert batch_for(np.zeros((3, 2000, 2000, 3), np.uint8)) == 3
+
+
+def test_that_no_images_are_refused() -> None:
     with pytest.raises(ValueError, match="no images"):
         predict_outputs(small_net(), dots(5)[0][:0], preprocess=scaled)

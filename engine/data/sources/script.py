@@ -13,6 +13,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -23,13 +24,17 @@ import numpy as np
 from engine.data.hashing import array_hashes
 from engine.data.images import ImageTarget
 from engine.data.raw import PartName, RawPart, RawSource
+from engine.data.script_parts import Packing, Script
 from engine.data.store import Collector
 from engine.data.trust import require_trust
 from engine.errors import UserError
 
 _PARTS: dict[str, PartName] = {"train": "train", "val": "val", "test": "test"}
-_KNOWN = frozenset((*_PARTS, "preprocess", "class_names"))
-_RESERVED = frozenset(("augment", "class_weight", "loss", "metric", "higher_is_better"))
+_FUNCTIONS = {
+    "metric": "(y_true, y_pred)",
+    "loss": "(y_true, y_pred)",
+    "augment": "(images, labels, seed)",
+}
 _MOST_SAMPLES = 5_000_000
 _INFINITE = -1  # tf.data.INFINITE_CARDINALITY
 _MODULE = "secateur_data_script"
@@ -47,13 +52,8 @@ def read_script(path: Path, target: ImageTarget) -> RawSource:
     """
     digest = require_trust(path)
     module = _run(path)
-    unused = sorted(name for name in _RESERVED if hasattr(module, name))
-    if unused:
-        raise UserError(
-            "data.script",
-            f"This version cannot use {', '.join(unused)} of a data script: {path}.",
-            "Remove it from the script.",
-        )
+    script = _own_words(module, path)
+    packings: dict[Packing | None, str] = {}
     if not callable(getattr(module, "train", None)):
         raise UserError("data.script", f"The data script has no function train(): {path}.", _HINT)
     ready = getattr(module, "preprocess", None)
@@ -63,12 +63,20 @@ def read_script(path: Path, target: ImageTarget) -> RawSource:
         function = getattr(module, name, None)
         if function is None:
             continue
-        images, labels = _collect(
-            _guarded(path, function), target, ready, f"{name}() of {path}", path
-        )
+        reader = _Reader(target=target, ready=ready, origin=f"{name}() of {path}", path=path,
+                         script=script)  # fmt: skip
+        images, labels = reader.collect(_guarded(path, function))
+        packings[reader.packing] = name
         hashes = array_hashes(images)
         identity.update("".join(hashes).encode() + np.ascontiguousarray(labels).tobytes())
         parts[part] = RawPart(images=images, labels=labels, hashes=hashes, origin=f"{name}()")
+    if len(packings) > 1:
+        raise UserError(
+            "data.script",
+            f"The parts have labels of different forms: {' and '.join(packings.values())}() "
+            f"of {path}.",
+            _HINT,
+        )
     if list(parts) == ["train"]:
         parts = {"all": parts["train"]}
     return RawSource(
@@ -77,7 +85,31 @@ def read_script(path: Path, target: ImageTarget) -> RawSource:
         class_names=tuple(str(name) for name in getattr(module, "class_names", ())),
         ready=ready is not None,
         notes=() if ready is None else ("The script's own preprocess() makes images ready.",),
+        script=replace(script, labels=next(iter(packings))),
     )
+
+
+def _own_words(module: ModuleType, path: Path) -> Script:
+    """The script's own metric, loss, changes and class weights, each checked."""
+    found: dict[str, Any] = {}
+    for name, arguments in _FUNCTIONS.items():
+        function = getattr(module, name, None)
+        if function is not None and not callable(function):
+            raise UserError(
+                "data.script", f"{name} must be a function of {arguments}: {path}.", _HINT
+            )
+        found[name] = function
+    weights = getattr(module, "class_weight", None) or {}
+    pairs = weights.items() if isinstance(weights, Mapping) else enumerate(weights)
+    try:
+        found["class_weights"] = tuple((int(index), float(weight)) for index, weight in pairs)
+    except (TypeError, ValueError):
+        raise UserError(
+            "data.script",
+            f"class_weight must have a number for each class id: {weights!r} in {path}.",
+            "Write class_weight = {0: 1.0, 1: 3.0}.",
+        ) from None
+    return Script(higher_is_better=bool(getattr(module, "higher_is_better", True)), **found)
 
 
 def _run(path: Path) -> ModuleType:
@@ -114,47 +146,82 @@ def _failed(path: Path, error: Exception) -> UserError:
     return UserError("data.script", f"The data script failed{where} ({what}): {path}.", _HINT)
 
 
-def _collect(
-    made: Any, target: ImageTarget, ready: Callable[[Any], Any] | None, origin: str, path: Path
-) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels of whatever a function returned."""
-    images, labels = Collector(), Collector()
-    count = 0
-    for x, y in _batches(made, target, origin, path):
-        if len(x) != len(y):
-            raise _no_data(origin, f"{len(x)} images with {len(y)} labels")
-        if ready is not None:
-            x = np.asarray(_guarded(path, partial(ready, x.astype(np.float32))), np.float32)
-        images.add(x)
-        labels.add(y)
-        count += len(x)
-        if count > _MOST_SAMPLES:
-            raise _no_data(origin, f"more than {_MOST_SAMPLES:,} samples: does it end?")
-    if not count:
-        raise _no_data(origin, "nothing")
-    try:
-        return images.finish(), labels.finish()
-    except ValueError as error:
-        raise _no_data(origin, str(error)) from None
+class _Reader:
+    """Collects whatever one function of a script returned into images and labels."""
 
+    def __init__(
+        self,
+        *,
+        target: ImageTarget,
+        ready: Callable[[Any], Any] | None,
+        origin: str,
+        path: Path,
+        script: Script,
+    ) -> None:
+        self.packing: Packing | None = None
+        self._target = target
+        self._ready = ready
+        self._origin = origin
+        self._path = path
+        self._script = script
 
-def _batches(
-    made: Any, target: ImageTarget, origin: str, path: Path
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches of images and labels."""
-    items = _items(made, origin)
-    while True:
-        item = _guarded(path, lambda: next(items, None))
-        if item is None:
-            return
-        if isinstance(item, Mapping) or not isinstance(item, (tuple, list)) or len(item) < 2:
-            raise _no_data(origin, f"a {type(item).__name__} instead of (image, label)")
-        if any(isinstance(side, (Mapping, tuple)) for side in item[:2]):
-            raise _no_data(origin, "several inputs or outputs; one of each is needed")
-        x, y = np.asarray(item[0]), np.asarray(item[1])
-        if _is_single(x, target):
-            x, y = x[np.newaxis], y[np.newaxis]
-        yield x, y
+    def collect(self, made: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Images and labels, ``(n, ...)`` each."""
+        images, labels = Collector(), Collector()
+        count = 0
+        for x, y in self._batches(made):
+            if len(x) != len(y):
+                raise _no_data(self._origin, f"{len(x)} images with {len(y)} labels")
+            if self._ready is not None:
+                ready = _guarded(self._path, partial(self._ready, x.astype(np.float32)))
+                x = np.asarray(ready, np.float32)
+            images.add(x)
+            labels.add(y)
+            count += len(x)
+            if count > _MOST_SAMPLES:
+                raise _no_data(self._origin, f"more than {_MOST_SAMPLES:,} samples: does it end?")
+        if not count:
+            raise _no_data(self._origin, "nothing")
+        try:
+            return images.finish(), labels.finish()
+        except ValueError as error:
+            raise _no_data(self._origin, str(error)) from None
+
+    def _batches(self, made: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Batches of images and labels."""
+        items = _items(made, self._origin)
+        while True:
+            item = _guarded(self._path, lambda: next(items, None))
+            if item is None:
+                return
+            if isinstance(item, Mapping) or not isinstance(item, (tuple, list)) or len(item) < 2:
+                raise _no_data(self._origin, f"a {type(item).__name__} instead of (image, label)")
+            if len(item) > 2:
+                raise _no_data(self._origin, "sample weights too; class_weight has their place")
+            if isinstance(item[0], (Mapping, tuple)):
+                raise _no_data(self._origin, "several inputs; one is needed")
+            x = np.asarray(item[0])
+            single = _is_single(x, self._target)
+            yield (x[np.newaxis] if single else x), self._labels(item[1], single)
+
+    def _labels(self, given: Any, single: bool) -> np.ndarray:
+        """Labels of a batch; several are packed into rows."""
+        if not isinstance(given, (Mapping, tuple)):
+            labels = np.asarray(given)
+            return labels[np.newaxis] if single else labels
+        if self._script.metric is None or self._script.loss is None:
+            raise _no_data(
+                self._origin, "several labels, which need 'metric' and 'loss' in the script"
+            )
+        values = list(given.values()) if isinstance(given, Mapping) else list(given)
+        arrays = [np.asarray(value)[np.newaxis] if single else np.asarray(value)
+                  for value in values]  # fmt: skip
+        names = tuple(map(str, given)) if isinstance(given, Mapping) else ()
+        packing = Packing(shapes=tuple(array.shape[1:] for array in arrays), names=names)
+        if self.packing is not None and packing != self.packing:
+            raise _no_data(self._origin, f"labels of {self.packing.shapes}, then {packing.shapes}")
+        self.packing = packing
+        return packing.pack(arrays)
 
 
 def _items(made: Any, origin: str) -> Iterator[Any]:
