@@ -72,7 +72,7 @@ def judge_again(
     judged = []
     for trial in stage.known:
         path = None if trial.checkpoint is None else folder.path / trial.checkpoint
-        if path is None or not path.is_file():
+        if path is None or not path.is_file() or trial.step == "quantize":
             continue
         runner.recall(replace(trial, best=False), parents.get(trial.trial))
         judged.append(_judged(trial, target))

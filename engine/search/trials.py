@@ -17,7 +17,7 @@ import numpy as np
 
 from engine import events as ev
 from engine.control import EngineControl
-from engine.errors import TrialError
+from engine.errors import SecateurError, TrialError
 from engine.job import Goal
 from engine.modelfile.graph import Weights
 from engine.modelfile.reader import open_model
@@ -248,12 +248,10 @@ class TrialRunner:
     def _as_file(self, trial: int, ask: Ask) -> ev.TrialDone:
         """The parent as the quantised file that it is exported as; the best model if that holds."""
         context, parent = self._context, self.arm(ask.parent)
-        with tempfile.TemporaryDirectory(prefix="secateur-") as scratch:
-            file = QuantizedFile(
-                context, parent.candidate, self._meter, Path(scratch),
-                quantize=context.job.quantize,
-            )  # fmt: skip
-            rows = context.measure.rows(file(context.data.search), context.data.search.labels)
+        try:
+            rows = self._rows_of_file(parent.candidate)
+        except SecateurError as failed:
+            raise TrialError("quantize.failed", failed.message, failed.hint) from failed
         value = context.measure.value(rows)
         error = context.measure.standard_error(self._target, context.baseline_rows, rows)
         judgement = judge(value, self._target, error)
@@ -268,6 +266,15 @@ class TrialRunner:
         self._best = told_of(done, self._target)
         self._folder.adopt_model(checkpoint)
         return replace(done, best=True)
+
+    def _rows_of_file(self, candidate: Candidate) -> np.ndarray:
+        """What the metric counts on the search split in the outputs of the quantised file."""
+        context, part = self._context, self._context.data.search
+        with tempfile.TemporaryDirectory(prefix="secateur-") as scratch:
+            file = QuantizedFile(
+                context, candidate, self._meter, Path(scratch), quantize=context.job.quantize
+            )
+            return context.measure.rows(file(part), part.labels)
 
     def _judge(
         self, trial: int, ask: Ask, model: keras.Model, candidate: Candidate, *, epochs: int,

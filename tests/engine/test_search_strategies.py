@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.search.accepted import then_quantized
 from engine.search.asking import Ask, Asking, Limits, Told, better
 from engine.search.heuristic import further, heuristic, split
 from engine.search.published import grid, three_step
@@ -209,6 +210,42 @@ def _told(ask: Ask, value: float) -> Told:
         trial=1, keep=ask.keep, sparsity=ask.sparsity, value=value, drop=0.93 - value,
         margin=margin, passed=margin >= 0, objective=1.0,
     )  # fmt: skip
+
+
+def quantized_trials(holds: Callable[[float], bool]) -> list[tuple[Ask, Told]]:
+    """Heuristic trials, then files; ``holds`` says of a keep ratio whether its file does."""
+    history: list[tuple[Ask, Told]] = []
+    strategy = then_quantized(heuristic(LIMITS))
+    drop_of = loss_of_size(10.0)
+    ask = next(strategy)
+    while True:
+        drop = drop_of(ask.keep, ask.sparsity)
+        margin = 0.01 - drop
+        passed = holds(ask.keep) if ask.quantized else ask.kind == "fine_tune" and margin >= 0
+        told = Told(
+            trial=len(history), keep=ask.keep, sparsity=ask.sparsity, value=0.93 - drop, drop=drop,
+            margin=margin, passed=passed, objective=ask.keep**2 * (1 - ask.sparsity),
+        )  # fmt: skip
+        history.append((ask, told))
+        try:
+            ask = strategy.send(told)
+        except StopIteration:
+            return history
+
+
+def test_that_the_smallest_model_is_judged_as_the_file_that_it_will_be() -> None:
+    history = quantized_trials(lambda keep: True)
+    (ask,) = [ask for ask, _ in history if ask.quantized]
+    held = [told for other, told in history if told.passed and not other.quantized]
+    assert ask.parent == min(held, key=lambda t: t.objective or 0).trial
+
+
+def test_that_a_file_below_the_floor_gives_way_to_the_next_larger_model() -> None:
+    smallest = min(t.keep for a, t in quantized_trials(lambda keep: False) if a.quantized)
+    history = quantized_trials(lambda keep: keep > smallest)
+    files = [(ask, told) for ask, told in history if ask.quantized]
+    assert len(files) > 1
+    assert [told.passed for _, told in files] == [False] * (len(files) - 1) + [True]
 
 
 def further_trials(
