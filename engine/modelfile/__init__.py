@@ -1,7 +1,7 @@
 """Open any Keras file: config and arrays as plain data, without Keras, without running code.
 
-The public names of the room. Everything here is light (no TensorFlow); ``rebuild`` is the one
-module that imports Keras and is imported by its own name, in the engine process only.
+The public names of the room. Everything here is light (no TensorFlow); ``rebuild``, with its
+``custom_layers``, is what imports Keras, by its own name and in the engine process only.
 """
 
 from engine.modelfile.codec import digest
