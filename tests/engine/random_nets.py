@@ -176,8 +176,9 @@ def split(pool: Pool, a: int, b: int, n: int) -> int:
 @_step
 def slice_channels(pool: Pool, a: int, b: int, n: int) -> int:
     x = pool.pick(a)
-    start = b % pool.width(x)
-    part = {"class_name": "__slice__", "config": {"start": start, "stop": None, "step": None}}
+    step = (None, 2, 3, -1)[n % 4]
+    start = None if step == -1 else b % min(step or 8, pool.width(x))
+    part = {"class_name": "__slice__", "config": {"start": start, "stop": None, "step": step}}
     (out,) = pool.sketch.op("GetItem", ref(x), [{"class_name": "__ellipsis__", "config": {}}, part])
     return out
 
