@@ -47,7 +47,8 @@ def convert(payload: Any) -> Any:
     )
     limit_threads()
     keras.utils.clear_session()
-    source = open_source(Path(request.source))
+    custom = None if request.custom is None else Path(request.custom)
+    source = open_source(Path(request.source), custom)
     model = source.model
     samples, inputs = samples_for(
         model, None if request.samples is None else Path(request.samples), request.input_shape

@@ -49,6 +49,7 @@ def export_model(
     metric: str | None = None,
     card: Card | None = None,
     dense: Path | None = None,
+    custom: Path | None = None,
     progress: Callable[[str], None] | None = None,
     caller: Caller = childproc.call,
 ) -> ExportResult:
@@ -64,6 +65,8 @@ def export_model(
         Place to write to.
     quantize, sparse, io
         For TFLite only; see :func:`engine.export.tflite.convert_frozen`.
+    custom
+        The Python file of the model's custom layers.
     samples
         An ``.npz`` with model-ready ``x`` (float32, batch axis first), optionally ``y`` (labels:
         the export is judged by them) and ``calibration`` (training input for int8, else it takes
@@ -118,6 +121,7 @@ def export_model(
             samples=None if samples is None else str(samples.absolute()),
             input_shape=None if input_shape is None else tuple(input_shape),
             card=card,
+            custom=None if custom is None else str(custom),
         )
         say("converting")
         converted = _convert(request, caller)

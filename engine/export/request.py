@@ -29,6 +29,7 @@ class ConvertRequest:
     samples: str | None = None
     input_shape: tuple[int, ...] | None = None
     card: Card | None = None
+    custom: str | None = None
 
     @property
     def preprocess(self) -> Preprocess | None:

@@ -21,7 +21,7 @@ from engine.export.parts import write_parts
 from engine.export.server import fresh_checks
 from engine.modelfile.rebuild import build
 from engine.runs import EXPORTS, MODEL, RunFolder
-from engine.search.context import Context, Emit
+from engine.search.context import Context, Emit, custom_of
 from engine.search.controls import (
     dense_fine_tuned,
     measure_control,
@@ -164,6 +164,7 @@ def _export(context: Context, to: str, folder: RunFolder, emit: Emit, meter: Siz
         write_parts(dense, context.candidate.graph, context.candidate.weights)
         result = export_model(
             folder.path / MODEL, to, out, quantize=quantize, samples=samples, dense=dense,
+            custom=custom_of(context.job),
             card=Card(
                 class_names=tuple(context.data.class_names), preprocess=context.preprocess
             ),
