@@ -34,6 +34,7 @@ from engine.sparsity.levels import levels_global, prunable_weights
 from engine.sparsity.settings import WeightKey
 from engine.training.evaluate import Predictor, batch_for
 from engine.training.protocols import BatchTransform, as_is
+from engine.training.safe_rate import safe_rate
 from engine.training.settings import FineTuneSettings, LossSpec, default_settings
 
 Emit = Callable[[ev.Event], None]
@@ -83,7 +84,8 @@ class Context:
     """See the module.
 
     ``baseline_rows`` are the metric's, on search; ``teacher`` has the dense model's answers on the
-    training images, ``train_rows`` what the metric counts in them. ``path`` is how cuts are shared
+    training images, ``train_rows`` what the metric counts in them. ``first_rate`` is the learning rate that was tried
+    first, which may have been too much for the model. ``path`` is how cuts are shared
     out among groups, None for one threshold.
     """
 
@@ -102,6 +104,7 @@ class Context:
     baseline_rows: np.ndarray
     augmenting: Augmenting
     train_rows: np.ndarray | None = None
+    first_rate: float = 0.0
     path: WidthPath | None = None
 
     @property
@@ -266,12 +269,18 @@ def complete(
     augmenting = choose_augmentation(job, predictor, data, task, measure.name, control)
     loss = loss_of(task, data.ignore_label, rooms.class_weights(data, job.data, measure.name))
     teacher = train_rows = None
+    first_rate = settings.learning_rate
     if loss.kind == "script":
         settings = replace(settings, distill=0.0)
     else:
         teacher = teacher_of(augmenting, predictor, train.images, control)
         train_rows = None if teacher is None else measure.rows(teacher, train.labels)
         settings = settings if teacher is not None else replace(settings, distill=0.0)
+        rate = safe_rate(
+            lambda: build(opened.file.graph, opened.weights), train.images, train.labels,
+            preprocess=opened.transform, loss=loss, settings=settings, control=control,
+        )  # fmt: skip
+        settings = replace(settings, learning_rate=rate)
     return Context(
         job=job, file=opened.file,
         candidate=Candidate(graph=opened.file.graph, weights=opened.weights),
@@ -279,7 +288,7 @@ def complete(
         data=opened.data, task=opened.task,
         measure=opened.measure, preprocess=opened.preprocess, transform=opened.transform,
         loss=loss, settings=settings, teacher=teacher, baseline_rows=baseline_rows,
-        augmenting=augmenting, train_rows=train_rows,
+        augmenting=augmenting, train_rows=train_rows, first_rate=first_rate,
     )  # fmt: skip
 
 

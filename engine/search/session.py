@@ -171,6 +171,15 @@ def _baseline(
     context = complete(job, opened, rows, control)
     emit(context.augmenting.event)
     _warn_of_seen(context, emit)
+    rate = context.settings.learning_rate
+    if rate < context.first_rate:
+        emit(
+            ev.Warned(
+                code="rate.lowered",
+                message=f"A learning rate of {context.first_rate:g} would break this model; it is"
+                f" trained with {rate:g}.",
+            )
+        )
     return target, context
 
 
