@@ -80,6 +80,16 @@ def slim(payload: dict[str, Any]) -> dict[str, Any]:
         "groups_cut": len(plan.keep),
         "pinned": sum(not g.prunable for g in channels.groups),
         "border_effects": list(made.border_effects),
+        "layers": [
+            {
+                "name": name,
+                "params_before": old.params,
+                "params_after": after.layers[name].params,
+                "macs_before": old.macs,
+                "macs_after": after.layers[name].macs,
+            }
+            for name, old in before.layers.items()
+        ],
         "model_sha256": sha256,
     }
 

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from engine import api, tasks
+from engine.channels.cost import cost
 from engine.channels.surgery import Cut, cut
 from engine.data.sample import sample_model_path
 from engine.errors import EngineFailure, UserError
 from engine.job import DataSpec, Goal, Job
 from tests.engine import zoo
+from tests.engine.opened import from_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -54,6 +56,14 @@ def test_that_names_stay_and_outputs_keep_their_width(tmp_path: Path) -> None:
     assert [n.name for n in model.layers] == [n.name for n in own.layers]
     assert model.output_shape == own.output_shape
     assert answer["params_after"] == model.count_params() < own.count_params()
+    own_cost, cut_cost = (cost(from_model(m)[0]) for m in (own, model))
+    for row in answer["layers"]:
+        name = row["name"]
+        assert row["params_before"] == own.get_layer(name).count_params()
+        assert row["params_after"] == model.get_layer(name).count_params()
+        assert row["macs_before"] == own_cost.layers[name].macs
+        assert row["macs_after"] == cut_cost.layers[name].macs
+    assert sum(row["macs_after"] for row in answer["layers"]) == answer["macs_after"]
     assert answer["model_sha256"] == before == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
