@@ -53,6 +53,7 @@ def test_that_class_names_and_preprocessing_are_inside_the_file(
         assert keras.saving.load_model(out, compile=False).output_shape == (None, 5)
 
 
+@pytest.mark.slow
 def test_that_a_file_without_a_card_has_none_inside(bench: Bench, tmp_path: Path) -> None:
     for to in ("tflite", "keras", "h5"):
         out = tmp_path / f"a.{to}"

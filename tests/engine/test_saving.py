@@ -17,6 +17,7 @@ from engine.job import DataSpec, Job
 from engine.runs import RunFolder
 
 
+@pytest.mark.slow
 def test_that_an_export_with_data_is_clustered_judged_and_carries_its_classes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
