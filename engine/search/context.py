@@ -84,9 +84,9 @@ class Context:
     """See the module.
 
     ``baseline_rows`` are the metric's, on search; ``teacher`` has the dense model's answers on the
-    training images, ``train_rows`` what the metric counts in them. ``first_rate`` is the learning rate that was tried
-    first, which may have been too much for the model. ``path`` is how cuts are shared
-    out among groups, None for one threshold.
+    training images, ``train_rows`` what the metric counts in them. ``first_rate`` is the learning
+    rate that was tried first, which may have been too much for the model. ``path`` is how cuts are
+    shared out among groups, None for one threshold.
     """
 
     job: Job
