@@ -95,15 +95,21 @@ NETS: dict[str, Net] = {
 }
 
 
+QUICK = {
+    "keras2-savedmodel": ("nested", "residual", "two_outputs"),
+    "keras2-checkpoint": ("nested",),
+    "keras2-json": ("two_outputs",),
+    "keras3-json": ("nested",),
+}
+
+
+def _slow_but(quick: bool) -> list[pytest.MarkDecorator]:
+    return [] if quick else [pytest.mark.slow]
+
+
 def _cases() -> list[Any]:
-    quick = ("keras2-savedmodel", "keras3-json")
     return [
-        pytest.param(
-            name,
-            net,
-            id=f"{net}-{name}",
-            marks=[] if name in quick or net == "nested" else [pytest.mark.slow],
-        )
+        pytest.param(name, net, id=f"{net}-{name}", marks=_slow_but(net in QUICK.get(name, ())))
         for name in formats.FORMATS
         for net in NETS
     ]
@@ -120,7 +126,10 @@ def test_that_a_net_opens_with_equal_outputs(name: str, net: str, tmp_path: Path
     )
 
 
-@pytest.mark.parametrize("name", list(formats.FORMATS))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=_slow_but(n == "keras2-savedmodel")) for n in formats.FORMATS],
+)
 def test_that_float16_policies_open_in_every_format(name: str, tmp_path: Path) -> None:
     written_as = formats.FORMATS[name]
     library = LIBRARIES[written_as.library]

@@ -20,7 +20,7 @@ pytestmark = [
 ]
 LIBRARIES = {"keras": keras, "tf_keras": tf_keras}
 QUICK_FORMATS = ("keras3", "keras3-h5", "keras2", "keras2-h5")
-QUICK_CASES = ("Conv2D", "BatchNormalization", "MultiHeadAttention", "Bidirectional")
+QUICK_CASES = ("Conv2D", "BatchNormalization", "MultiHeadAttention")
 """Cases that run in every format in the quick part."""
 
 
