@@ -288,7 +288,7 @@ def _summary(path: Path) -> RunSummary:
     return RunSummary(
         path=str(path),
         name=path.name,
-        status="interrupted" if live and not _is_locked(path) else state.status,
+        status="interrupted" if live and not is_locked(path) else state.status,
         model=Path(model).name,
         started_at=state.started_at,
         metric=None if state.baseline is None else state.baseline.metric,
@@ -299,7 +299,8 @@ def _summary(path: Path) -> RunSummary:
     )
 
 
-def _is_locked(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
+    """Whether a process works on the run in this folder."""
     try:
         import fcntl
     except ImportError:

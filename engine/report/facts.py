@@ -370,7 +370,10 @@ def headline_numbers(state: RunState) -> Pairs:
 
 def verdict(state: RunState) -> str:
     """Met or not, on how many samples, and what it cost."""
-    return end_words(state)
+    words = end_words(state)
+    if not state.live or state.report is not None:
+        return words
+    return f"The run has not ended: these figures are of the search split. {words}"
 
 
 _SEEN = {

@@ -19,7 +19,7 @@ from engine.errors import UserError
 from engine.report import facts
 from engine.report.pictures import cloud_svg, strip_svg
 from engine.report.result import result_of
-from engine.runs import REPORT, RunFolder
+from engine.runs import REPORT, RunFolder, is_locked
 from engine.telling import sentences
 from engine.telling.cloud import measures
 from engine.telling.record import Record, record_of
@@ -44,6 +44,8 @@ def write_report(folder: RunFolder, out: Path | None = None) -> dict[str, Any]:
     """
     record = record_of(folder.events())
     data = report_data(record, folder.noted_exports(), name=folder.path.name)
+    if record.state.live and not is_locked(folder.path):
+        data["status"] = sentences.STATUSES["interrupted"]
     place = folder.path / REPORT if out is None else out
     page = report_page(record, data)
     folder.save_whole(str(place.absolute()), lambda path: _write(path, page))

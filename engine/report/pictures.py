@@ -18,7 +18,7 @@ from engine.telling.layers import kept_share, shown_layers, zero_share
 
 WIDTH = 960.0
 CLOUD_HEIGHT = 400.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 14.0, 56.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 84.0, 16.0, 14.0, 56.0
 STRIP_HEIGHT = 118.0
 _NAMED = 60.0
 """Width of a slot in which a name and numbers can be read."""

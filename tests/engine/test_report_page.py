@@ -132,6 +132,17 @@ def test_that_a_run_that_has_not_begun_has_no_report(tmp_path: Path) -> None:
     assert raised.value.code == "report.nothing"
 
 
+def test_that_a_run_whose_engine_is_gone_is_called_interrupted(tmp_path: Path) -> None:
+    made = RunFolder.create(tmp_path / "dead", story.job())
+    for event in (*story.beginning(), *story.middle()):
+        made.append(event)
+    assert write_report(made)["status"] == "Interrupted"
+    assert "has not ended" in write_report(made)["verdict"]
+    made.lock()
+    assert write_report(made)["status"] == "Running"
+    made.close()
+
+
 def test_that_names_from_a_model_never_become_markup() -> None:
     record = record_of(story.whole())
     evil = '</title></script><script>alert("1")</script><b a="'
