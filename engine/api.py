@@ -124,10 +124,18 @@ def evaluate(
     group_by: str | None = None,
     ignore_label: int | None = None,
     label_order: str = "given",
+    preview: str | Path | None = None,
     weights: str | Path | None = None,
     custom: str | Path | None = None,
 ) -> dict[str, Any]:
     """The metric of a model on a split (``search``, ``report``, or ``all``: both together).
+
+    Parameters
+    ----------
+    group_by, ignore_label, label_order
+        As in :class:`engine.job.DataSpec`.
+    preview
+        A folder for thumbnails of the data.
 
     Raises
     ------
@@ -138,7 +146,8 @@ def evaluate(
         "engine.tasks:evaluate",
         model=str(model), data=str(data), split=split, test=test, metric=metric,
         preprocess=preprocess, seen=seen, group_by=group_by, ignore_label=ignore_label,
-        label_order=label_order, weights=_text(weights), custom=_text(custom),
+        label_order=label_order, preview=_text(preview), weights=_text(weights),
+        custom=_text(custom),
     )  # fmt: skip
 
 

@@ -240,6 +240,7 @@ def _add_evaluate(commands: Any) -> None:
     _add_model(parser)
     _add_data(parser)
     parser.add_argument("--split", choices=("search", "report", "all"), default="all")
+    parser.add_argument("--preview", metavar="FOLDER", help="write thumbnails of the data there")
 
 
 def _add_prune(commands: Any) -> None:

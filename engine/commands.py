@@ -96,7 +96,7 @@ def evaluate(options: argparse.Namespace) -> int:
         test=None if options.test is None else _given(options.test),
         metric=options.metric, preprocess=options.preprocess, seen=options.seen,
         group_by=options.group_by, ignore_label=options.ignore_label,
-        label_order=options.label_order,
+        label_order=options.label_order, preview=options.preview,
         weights=options.weights, custom=_allowed(options.custom),
     )  # fmt: skip
     if options.json:

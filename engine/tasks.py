@@ -20,7 +20,7 @@ from engine.channels.plan import Plan, plan_global, plan_uniform
 from engine.channels.surgery import cut
 from engine.channels.trace import trace
 from engine.criteria import score
-from engine.data import looks_seen, seen_sentence
+from engine.data import counts_by_part, looks_seen, seen_sentence, write_preview
 from engine.data.hashing import file_sha256
 from engine.errors import EngineFailure, UserError
 from engine.export.place import beside, move_in
@@ -201,6 +201,9 @@ def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
     )  # fmt: skip
     file, weights = open_files(job)
     opened = open_data(job, file, weights)
+    if payload["preview"] is not None:
+        place = Path(payload["preview"])
+        write_preview(opened.data, opened.preprocess, opened.near_ties, place)
     parts = {
         "search": [opened.data.search],
         "report": [opened.data.report],
@@ -226,6 +229,13 @@ def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
         "preprocess": opened.preprocess.name,
         "preprocess_values": opened.preprocess_values,
         "seen": opened.data.seen,
+        "classes": list(opened.data.class_names),
+        "parts": {
+            "train": len(opened.data.train),
+            "search": len(opened.data.search),
+            "report": len(opened.data.report),
+        },
+        "counts": [list(row) for row in counts_by_part(opened.data)],
         "near_ties": list(opened.near_ties),
         "label_order": None if opened.label_order is None else list(opened.label_order),
         "notes": [*opened.notes, *seen_note(opened, rows)],

@@ -169,6 +169,12 @@ def _data_arguments(data: DataSpec) -> list[str]:
         arguments += ["--preprocess", data.preprocess]
     if data.seen != "unknown":
         arguments += ["--seen", data.seen]
+    if data.group_by is not None:
+        arguments += ["--group-by", data.group_by]
+    if data.ignore_label is not None:
+        arguments += ["--ignore-label", str(data.ignore_label)]
+    if data.label_order != "given":
+        arguments += ["--label-order", data.label_order]
     return arguments
 
 

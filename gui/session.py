@@ -10,14 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QTemporaryDir, QTimer, Signal
 
 from engine.errors import ErrorInfo
+from engine.events import DataOpened
 from engine.job import DataSpec, Goal, Job
 from engine.runs import RunFolder, new_run_path
 from engine.runstate import RunState
 from engine.telling.record import Record, record_of
 from gui.commands import JsonCommand, evaluate_command
+from gui.data_facts import baseline_in, found_in
 from gui.engine_thread import EngineThread, Search
 from gui.facts import ModelFacts, read_facts
 from gui.tasks import Tasks
@@ -62,6 +64,8 @@ class Session(QObject):
         self.wishes = Wishes()
         self.record = Record()
         self.baseline: Baseline | None = None
+        self.found: DataOpened | None = None
+        self._previews: QTemporaryDir | None = None
         self.run: Path | None = None
         self.reading: Path | None = None
         self.refused: Path | None = None
@@ -129,6 +133,8 @@ class Session(QObject):
         if model is None or data is None or self.measuring:
             return
         arguments = evaluate_command(Path(model.path), data, self.wishes.goal.metric, model.custom)
+        self._previews = QTemporaryDir()
+        arguments += ["--preview", self._previews.path()]
         command = JsonCommand(arguments, timeout_s=MEASURE_TIMEOUT_S)
         self.measuring = True
         self._measuring_id = self.tasks.start(
@@ -239,13 +245,9 @@ class Session(QObject):
         if task != self._measuring_id:
             return
         self.measuring = False
-        value = answer.get("value")
-        if isinstance(value, int | float):
-            self.baseline = Baseline(
-                metric=str(answer.get("metric")),
-                value=float(value),
-                samples=int(answer.get("samples") or 0),
-            )
+        self.baseline = baseline_in(answer)
+        if self.wishes.data is not None:
+            self.found = found_in(answer, self.wishes.data.source)
         self.wishes_changed.emit()
         self.verbs_changed.emit()
 
@@ -353,11 +355,25 @@ class Session(QObject):
         measured = self.record.state.baseline
         if measured is not None:
             self.baseline = Baseline(
-                metric=measured.metric, value=measured.value, samples=measured.samples
+                metric=measured.metric,
+                value=measured.value,
+                samples=measured.samples,
+                interval=measured.interval,
             )
+
+    def data_found(self) -> tuple[DataOpened | None, Path | None]:
+        """What was found in the chosen data, by the run or by measuring; its thumbnails' folder."""
+        told, job = self.state.data, self.state.job
+        if told is not None and (job is None or job.data == self.wishes.data):
+            if told.preview is None or self.run is None:
+                return told, None
+            return told, self.run / told.preview
+        folder = None if self._previews is None else Path(self._previews.path())
+        return self.found, folder
 
     def _forget_measurements(self) -> None:
         self.baseline = None
+        self.found = None
         self._measuring_id = 0
         self.measuring = False
 

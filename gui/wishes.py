@@ -26,6 +26,7 @@ class Baseline:
     metric: str
     value: float
     samples: int
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

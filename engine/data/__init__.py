@@ -22,6 +22,7 @@ from engine.data.naming import PreprocessWish, parse_preprocess
 from engine.data.order import parse_order, reordered
 from engine.data.parts import LoadedData, Part
 from engine.data.preprocess import Preprocess
+from engine.data.preview import write_preview
 from engine.data.sample import sample_model_path
 from engine.data.script_parts import Packing, Script
 from engine.data.statistics import (
@@ -84,4 +85,5 @@ __all__ = [
     "unevenness",
     "value",
     "wilson",
+    "write_preview",
 ]

@@ -11,7 +11,9 @@ from engine.export.litert import open_interpreter, run_file
 
 
 def file_outputs(payload: Any) -> Any:
-    """Run ``path`` on ``x`` of the .npz ``samples`` and write its first output to ``out``.
+    """Run ``path`` on ``x`` of the .npz ``samples`` and write its output to ``out``.
+
+    Several outputs are put side by side, flat ``(n, k)``.
 
     Parameters
     ----------
@@ -22,5 +24,8 @@ def file_outputs(payload: Any) -> Any:
         samples = file["x"]
     interpreter = open_interpreter(Path(payload["path"]))
     outputs = run_file(interpreter, payload["inputs"], [samples])
+    if len(outputs) > 1:
+        flat = [output.reshape(len(output), -1) for output in outputs]
+        outputs = (np.concatenate(flat, axis=1),)
     np.save(payload["out"], outputs[0])
     return {"samples": len(samples)}

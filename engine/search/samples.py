@@ -18,11 +18,15 @@ def calibration_samples(data: LoadedData, preprocess: Preprocess) -> np.ndarray:
 
 
 def write_export_samples(data: LoadedData, preprocess: Preprocess, out: Path) -> None:
-    """Write ``x``, ``y`` (search split) and ``calibration`` (training images), float32, as .npz."""
+    """Write ``x``, ``y`` (search split) and ``calibration`` (training images), float32, as .npz.
+
+    Labels that only a data script's own metric understands are left out.
+    """
     check = data.search.sample(CHECK_SAMPLES)
-    np.savez(
-        out,
-        x=preprocess.apply_numpy(check.images),
-        y=check.labels,
-        calibration=calibration_samples(data, preprocess),
-    )
+    arrays = {
+        "x": preprocess.apply_numpy(check.images),
+        "calibration": calibration_samples(data, preprocess),
+    }
+    if data.labels_are != "script":
+        arrays["y"] = check.labels
+    np.savez(out, **arrays)  # type: ignore[arg-type]  # numpy's stub takes **kwds for its flag

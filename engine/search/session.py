@@ -43,6 +43,7 @@ from engine.search.verdict import Target
 from engine.training.evaluate import predict_outputs
 
 DEFAULT_FINE_TUNES = 6
+PREVIEW = "preview"
 FURTHER_FINE_TUNES = 3
 """Fine-tunes for a new goal on a finished run, at most."""
 MAX_FAILURES = 3
@@ -144,7 +145,8 @@ def _baseline(
     control.checkpoint()
     emit(ev.PhaseStarted(phase="data"))
     opened = open_data(job, file, weights, control)
-    emit(data_opened(opened))
+    rooms.write_preview(opened.data, opened.preprocess, opened.near_ties, folder.path / PREVIEW)
+    emit(replace(data_opened(opened), preview=PREVIEW))
     emit(ev.PhaseStarted(phase="baseline"))
     search = opened.data.search
     outputs = predict_outputs(

@@ -17,6 +17,7 @@ LogEvent: TypeAlias = (
     ev.RunStarted
     | ev.PhaseStarted
     | ev.BaselineMeasured
+    | ev.GoalSet
     | ev.AugmentationChosen
     | ev.TrialStarted
     | ev.TrialDone
@@ -30,6 +31,7 @@ _LOGGED = (
     ev.RunStarted,
     ev.PhaseStarted,
     ev.BaselineMeasured,
+    ev.GoalSet,
     ev.AugmentationChosen,
     ev.TrialStarted,
     ev.TrialDone,

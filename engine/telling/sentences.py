@@ -180,6 +180,8 @@ def sentence(event: LogEvent, metric: str | None = None) -> str:
                 f" {units.plural(event.samples, 'search sample')}; the floor is"
                 f" {units.metric_value(event.floor, event.metric)}."
             )
+        case ev.GoalSet():
+            return new_goal(event, metric)
         case ev.AugmentationChosen():
             return augmentation(event)
         case ev.TrialStarted():
@@ -224,6 +226,17 @@ def augmentation(event: ev.AugmentationChosen) -> str:
         )
         text += f" The model falls too far under {falls}."
     return text
+
+
+def new_goal(event: ev.GoalSet, metric: str | None) -> str:
+    """What a new goal makes of the fine-tunes that are there."""
+    goal = event.goal
+    kept = f"a tolerance of {units.metric_difference(goal.tolerance, metric)}"
+    if goal.target is not None:
+        kept = f"{units.metric_value(goal.target, metric)} with {kept}"
+    count = len(event.accepted)
+    held = "none of the models so far holds" if count == 0 else f"{count} of the models so far hold"
+    return f"New goal: {kept}; {held}."
 
 
 def resumed(event: ev.RunStarted) -> str:

@@ -13,7 +13,8 @@ from engine.job import DataSpec
 from engine.telling import units
 from gui.facts import ModelFacts
 from gui.theme import GRID
-from gui.widgets.basics import Card, Facts, button, label
+from gui.views.data_found import DataFoundPanel
+from gui.widgets.basics import Card, button, label
 from gui.widgets.numbers import Numbers
 from gui.widgets.strip import LayerStrip
 from gui.wishes import Baseline
@@ -159,8 +160,10 @@ class DataCard(Card):
         self.body.addWidget(self.hint)
         self._choices = self._make_choices()
         self.body.addWidget(self._choices)
-        self.facts = Facts()
-        self.body.addWidget(self.facts)
+        self.found = DataFoundPanel()
+        self.found.answered.connect(self.changed)
+        self.facts = self.found.facts
+        self.body.addWidget(self.found)
         self.measure_row = QWidget()
         measure = QHBoxLayout(self.measure_row)
         measure.setContentsMargins(0, 0, 0, 0)
@@ -207,6 +210,7 @@ class DataCard(Card):
         measuring: bool,
         ready: bool,
         editable: bool,
+        preview: Path | None = None,
     ) -> None:
         """Show what was chosen, and what the engine found where it has read it."""
         self._spec = spec
@@ -228,8 +232,8 @@ class DataCard(Card):
         if spec is not None:
             _choose(self.preprocess, spec.preprocess)
             _choose(self.seen, spec.seen)
-        self.facts.show_pairs(() if found is None else data_pairs(found))
-        self.facts.setVisible(found is not None)
+        self.found.show_found(spec, found, preview)
+        self.found.setEnabled(editable)
         self.measure_row.setVisible(given)
         if measuring:
             text = "Measuring the baseline \u2026"
@@ -239,7 +243,8 @@ class DataCard(Card):
             text = (
                 f"Baseline {units.metric_name(baseline.metric)}"
                 f" {units.metric_value(baseline.value, baseline.metric)} on"
-                f" {units.plural(baseline.samples, 'search sample')}."
+                f" {units.plural(baseline.samples, 'search sample')}"
+                f"{_interval_text(baseline)}."
             )
         self.baseline.setText(text)
         self.measure_button.setVisible(baseline is None and not measuring)
@@ -258,20 +263,10 @@ class DataCard(Card):
         )
 
 
-def data_pairs(found: DataOpened) -> tuple[tuple[str, str], ...]:
-    """What the engine found in the data, as pairs."""
-    shown = ", ".join(found.classes[:6]) + (" \u2026" if len(found.classes) > 6 else "")
-    pairs = [
-        ("Samples", f"{found.train:,} train, {found.search:,} search, {found.report:,} report"),
-        ("Classes", f"{len(found.classes)}: {shown}" if found.classes else "none"),
-        ("Preprocessing", found.preprocess),
-    ]
-    if found.seen != "no":
-        seen = "images the model may have been trained on"
-        pairs.append(("Seen", seen if found.seen == "unknown" else "the model was trained on them"))
-    if found.notes:
-        pairs.append(("Notes", "\n".join(found.notes)))
-    return tuple(pairs)
+def _interval_text(baseline: Baseline) -> str:
+    if baseline.interval is None:
+        return ""
+    return f" (95\u00a0%: {units.interval(*baseline.interval, baseline.metric)})"
 
 
 def _source_name(spec: DataSpec | None) -> str:

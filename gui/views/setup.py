@@ -77,9 +77,7 @@ class SetUpPanel(QStackedWidget):
         self.setCurrentWidget(self._cards if started or session.run else self.welcome)
         editable = not session.searching
         self.model_card.show_model(wishes.model, session.reading)
-        found = session.state.data
-        if found is not None and session.state.job is not None:
-            found = found if session.state.job.data == wishes.data else None
+        found, preview = session.data_found()
         self.data_card.show_data(
             wishes.data,
             found,
@@ -87,6 +85,7 @@ class SetUpPanel(QStackedWidget):
             measuring=session.measuring,
             ready=wishes.ready,
             editable=editable,
+            preview=preview,
         )
         self.goal_card.show_goal(
             "the model" if wishes.model is None else wishes.model.name,

@@ -1,13 +1,14 @@
 """Folders larger than memory: ``python -m tests.bench.data_folder [COUNT]``.
 
 Makes COUNT (20,000) JPEGs of 128x128 in ten class folders, then measures, each in a process of its
-own: seconds to read them, images per second of two passes in shuffled batches against
+own and in turns: seconds to read them, images per second of two passes in shuffled batches against
 ``keras.utils.image_dataset_from_directory``, and the largest resident memory of one epoch of
-training, with all images and with 1,000. Prints one line a measurement.
+training, with all images and with 1,000. Prints and keeps one line with all of it.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -19,19 +20,29 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from engine import jsonio
+from tests.bench.environment import describe
+
 SIZE = 128
 BATCH = 64
 CLASSES = 10
+ROUNDS = 2
+RESULTS = Path(__file__).parent / "results" / "data_folder.jsonl"
 
 
-def make(root: Path, count: int) -> None:
+def tell(**figures: float) -> None:
+    """One measurement, as JSON on a line of its own."""
+    print(json.dumps({name: round(figure, 1) for name, figure in figures.items()}))
+
+
+def make(root: Path, count: int, side: int = SIZE) -> None:
     """JPEGs of smooth noise, as many for each class."""
     rng = np.random.default_rng(0)
     for index in range(count):
         folder = root / f"class{index % CLASSES}"
         folder.mkdir(parents=True, exist_ok=True)
         small = rng.integers(0, 256, (16, 16, 3), np.uint8)
-        image = Image.fromarray(small).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+        image = Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
         image.save(folder / f"{index}.jpg", quality=85)
 
 
@@ -66,19 +77,16 @@ def ours(root: Path) -> None:
     loaded = data.load(DataSpec(source=str(root)), input_shape=(SIZE, SIZE, 3), outputs=CLASSES)
     images = loaded.train.images
     total = sum(map(len, (loaded.train, loaded.search, loaded.report)))
-    seconds = time.perf_counter() - began
-    cpu = total / time.process_time()
-    print(
-        f"ours: read {total:,} in {seconds:.1f} s ({total / seconds:.0f}/s, {cpu:.0f} a CPU second)"
-    )
+    tell(read_s=time.perf_counter() - began, read_per_cpu_s=total / time.process_time())
     for epoch in range(2):
-        began = time.perf_counter()
+        began, before = time.perf_counter(), time.process_time()
         order = np.random.default_rng(epoch).permutation(len(images))
         for start in range(0, len(images), BATCH):
             _ = images[order[start : start + BATCH]].astype(np.float32)
-        seconds = time.perf_counter() - began
-        print(f"ours: pass {epoch + 1}, {len(images) / seconds:.0f} images/s")
-    print(f"ours: peak {peak.stop():.0f} MiB")
+        seconds, cpu = time.perf_counter() - began, time.process_time() - before
+        tell(**{f"pass{epoch + 1}_per_s": len(images) / seconds,
+                f"pass{epoch + 1}_per_cpu_s": len(images) / cpu})  # fmt: skip
+    tell(peak_mib=peak.stop())
 
 
 def keras_reader(root: Path) -> None:
@@ -88,12 +96,12 @@ def keras_reader(root: Path) -> None:
     dataset = keras.utils.image_dataset_from_directory(
         root, image_size=(SIZE, SIZE), batch_size=BATCH, verbose=False
     )
-    before = time.process_time()
     for epoch in range(2):
-        began = time.perf_counter()
+        began, before = time.perf_counter(), time.process_time()
         count = sum(int(images.shape[0]) for images, _ in dataset)
-        print(f"Keras: pass {epoch + 1}, {count / (time.perf_counter() - began):.0f} images/s")
-    print(f"Keras: {2 * count / (time.process_time() - before):.0f} images a CPU second")
+        seconds, cpu = time.perf_counter() - began, time.process_time() - before
+        tell(**{f"pass{epoch + 1}_per_s": count / seconds,
+                f"pass{epoch + 1}_per_cpu_s": count / cpu})  # fmt: skip
 
 
 def train(root: Path) -> None:
@@ -129,7 +137,7 @@ def train(root: Path) -> None:
         settings=FineTuneSettings(epochs=1, learning_rate=0.01, batch_size=BATCH),
     )
     rate = len(loaded.train) / (time.perf_counter() - began)
-    print(f"training on {len(loaded.train):,}: {rate:.0f} images/s, peak {peak.stop():.0f} MiB")
+    tell(images=len(loaded.train), per_s=rate, peak_mib=peak.stop())
 
 
 def main() -> None:
@@ -142,9 +150,24 @@ def main() -> None:
         large, small = Path(folder) / "large", Path(folder) / "small"
         make(large, count)
         make(small, 1000)
-        for what, root in (("ours", large), ("keras", large), ("train", small), ("train", large)):
+        order = [("ours", large), ("keras", large)] * ROUNDS + [("train", small), ("train", large)]
+        found: dict[str, list[dict[str, float]]] = {}
+        for what, root in order:
             command = [sys.executable, "-m", "tests.bench.data_folder", what, str(root)]
-            subprocess.run(command, check=True)
+            lines = subprocess.run(command, check=True, capture_output=True).stdout.splitlines()
+            figures: dict[str, float] = {}
+            for line in lines:
+                figures |= json.loads(line)
+            found.setdefault(what, []).append(figures)
+            print(what, figures, file=sys.stderr, flush=True)
+    less, more = found["train"]
+    row = {
+        "count": count, **found, "extra_mib": round(more["peak_mib"] - less["peak_mib"], 1),
+        **jsonio.to_plain(describe()),
+    }  # fmt: skip
+    print(json.dumps(row))
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(row) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtGui import QDropEvent, QImage
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
+from engine.events import DataOpened
 from engine.job import Budget, DataSpec, Goal
 from engine.telling.units import NBSP
 from gui import session as session_module
 from gui.commands import JsonCommand, evaluate_command, export_command
+from gui.data_facts import baseline_in, found_in
 from gui.files import kind_of
 from gui.main_window import MainWindow
 from gui.resources import sample_model
+from gui.views.data_found import DataFoundPanel
 from gui.wishes import Baseline, Options
 from tests.gui import story
 
@@ -288,3 +293,59 @@ def test_that_a_commands_error_becomes_ours_and_its_silence_is_told() -> None:
     slow = [bad[0], "-c", "import time; time.sleep(30)"]
     with pytest.raises(EngineFailure, match="did not finish"):
         JsonCommand(slow, timeout_s=0.5).run()
+
+
+def test_that_open_questions_about_the_data_are_asked_and_answered(
+    qtbot: QtBot, tmp_path: Path
+) -> None:
+    found = DataOpened(
+        source="d.npz", train=30, search=6, report=6, classes=("cat", "dog", "rat"),
+        task="classification", preprocess="0-1",
+        preprocess_values={"0-1": 0.91, "0-1,bgr": 0.9, "none": 0.3},
+        near_ties=("0-1,bgr",), label_order=(2, 0, 1),
+        counts=((10, 10, 10), (2, 2, 2), (1, 2, 3)),
+    )  # fmt: skip
+    for name in ("train", "search", "report", "tie-0", "tie-1"):
+        QImage(80, 40, QImage.Format.Format_RGB32).save(str(tmp_path / f"{name}.png"))
+    spec = DataSpec(source="d.npz")
+    host = QWidget()
+    panel = DataFoundPanel()
+    QVBoxLayout(host).addWidget(panel)
+    qtbot.addWidget(host)
+    answers: list[DataSpec] = []
+    panel.answered.connect(answers.append)
+    panel.show_found(spec, found, tmp_path)
+    assert f"none 30.0{NBSP}%" in panel.facts.text()
+    assert not panel.tie_question.isHidden()
+    assert "cat is output 2" in panel.order_question.text()
+    assert panel.names.text() == "cat: 10\ndog: 10\nrat: 10"
+    panel.part.setCurrentIndex(2)
+    assert panel.names.text() == "cat: 1\ndog: 2\nrat: 3"
+    assert not panel.sheet.pixmap().isNull()
+    panel.order_button.click()
+    tied = panel.tie_row.findChildren(QPushButton)
+    next(button for button in tied if "bgr" in button.text()).click()
+    assert answers == [
+        replace(spec, label_order="2,0,1"), replace(spec, preprocess="0-1,bgr")
+    ]  # fmt: skip
+    panel.show_found(spec, replace(found, near_ties=(), label_order=None), None)
+    assert panel.tie_question.isHidden()
+    assert panel.order_button.isHidden()
+    assert panel.sheets.isHidden()
+
+
+def test_that_the_answer_of_evaluate_tells_of_the_data() -> None:
+    answer = {
+        "metric": "accuracy", "value": 0.9, "interval": [0.88, 0.92], "samples": 500,
+        "task": "classification", "preprocess": "none", "preprocess_values": {"none": 0.9},
+        "seen": "no", "notes": ["n"], "classes": ["a", "b"], "near_ties": [], "label_order": [1, 0],
+        "parts": {"train": 5, "search": 3, "report": 2}, "counts": [[3, 2], [2, 1], [1, 1]],
+    }  # fmt: skip
+    found = found_in(answer, "d.npz")
+    assert found is not None
+    assert (found.train, found.label_order, found.counts[2]) == (5, (1, 0), (1, 1))
+    baseline = baseline_in(answer)
+    assert baseline is not None
+    assert baseline.interval == (0.88, 0.92)
+    assert found_in({"value": 1.0}, "d.npz") is None
+    assert baseline_in({"value": None}) is None

@@ -1,0 +1,77 @@
+"""Thumbnails of labelled images, for the eyes of who set up a run.
+
+Owns the sheets: ``train.png``, ``search.png`` and ``report.png`` with a row for each class (or one
+of any images), and ``tie-0.png``, ... with what the model sees under each preprocessing that does
+as well as the best. Written into a folder, whole or not at all; the window cuts nothing out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from engine.data.naming import parse_preprocess
+from engine.data.parts import LoadedData, Part
+from engine.data.preprocess import Preprocess
+
+CELL_PX = 40
+COLUMNS = 8
+MOST_ROWS = 12
+_LOOKED_AT = 2000  # samples among which a class's are looked for
+
+
+def write_preview(
+    data: LoadedData, chosen: Preprocess, near_ties: Sequence[str], folder: Path
+) -> None:
+    """Write the sheets into a folder, which is made.
+
+    Parameters
+    ----------
+    chosen
+        The preprocessing that is used; ``tie-0.png`` shows it, the next ones those of
+        ``near_ties`` in their order. Without near ties there are none.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, part in (("train", data.train), ("search", data.search), ("report", data.report)):
+        rows = _rows(part, data)
+        _save(np.concatenate([_strip(part.images[row]) for row in rows]), folder / f"{name}.png")
+    if near_ties:
+        some = data.train.sample(COLUMNS).images
+        for index, name in enumerate((chosen.name, *near_ties)):
+            order = parse_preprocess(name).order or "rgb"
+            turned = some[..., ::-1] if order == "bgr" else some
+            _save(_strip(turned), folder / f"tie-{index}.png")
+
+
+def _rows(part: Part, data: LoadedData) -> list[np.ndarray]:
+    """Indices of the samples of each row: a class each, or any."""
+    count = min(len(part), _LOOKED_AT)
+    looked = np.unique(np.linspace(0, len(part) - 1, count).astype(np.int64))
+    if data.labels_are != "classes":
+        return [looked[:: max(1, len(looked) // COLUMNS)][:COLUMNS]]
+    labels = part.labels[looked]
+    classes = range(min(len(data.class_names), MOST_ROWS))
+    return [looked[labels == index][:COLUMNS] for index in classes]
+
+
+def _strip(images: np.ndarray) -> np.ndarray:
+    """A row of thumbnails, uint8 ``(CELL_PX, COLUMNS * CELL_PX, 3)``, white where none is left."""
+    strip = np.full((CELL_PX, COLUMNS * CELL_PX, 3), 255, np.uint8)
+    top = float(images.max()) if images.size else 0.0
+    scale = 255.0 / top if top > 0 and (top < 128 or images.dtype != np.uint8) else 1.0
+    for index, image in enumerate(images[:COLUMNS]):
+        pixels = np.clip(image[..., :3] * scale, 0, 255).astype(np.uint8)
+        if pixels.shape[-1] != 3:
+            pixels = np.repeat(pixels[..., :1], 3, axis=-1)
+        small = Image.fromarray(pixels).resize((CELL_PX - 2, CELL_PX - 2))
+        strip[1:-1, index * CELL_PX + 1 : (index + 1) * CELL_PX - 1] = np.asarray(small)
+    return strip
+
+
+def _save(pixels: np.ndarray, path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    Image.fromarray(pixels).save(partial, format="PNG")
+    partial.replace(path)
