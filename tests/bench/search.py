@@ -42,12 +42,17 @@ EPOCHS = 3
 PUBLISHED_FINE_TUNES = 16
 """For the published three steps, which go notch by notch and would else not arrive anywhere."""
 
+FLOOR_SEEDS = 30
+SMALL_TRAIN, SMALL_JUDGED = 6_000, 10_000
+"""Images that a small net is trained on, and others that halve into search and report split."""
+
 MODELS = {
     "digits": ("", "digits"),
     "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
     "mobilenet_fashion": ("mobilenet_fashion.h5", "fashion_mnist.npz"),
     "densenet22_fashion": ("densenet22_fashion.keras", "fashion_mnist.npz"),
     "resnet20_cifar10": ("resnet20_cifar10.h5", "cifar10.npz"),
+    "small": ("", "fashion_mnist.npz"),
 }
 
 
@@ -95,6 +100,19 @@ def cells() -> list[Cell]:
     for what in ("allocation", "norms", "teacher", "warm_start"):
         found.append(replace(vgg, table="ablation", arm=f"without:{what}"))
     found += [replace(vgg, table="grid", arm=f"grid_row:{row}") for row in range(8)]
+    for seed in range(FLOOR_SEEDS):
+        for arm in ("heuristic", "without:guard"):
+            found.append(
+                Cell(
+                    table="floor",
+                    model="small",
+                    arm=arm,
+                    seed=seed,
+                    tolerance=0.02,
+                    fine_tunes=4,
+                    subset=None,
+                )
+            )
     whole = replace(vgg, table="goal", epochs=None, subset=None, controls=True)
     found += [replace(whole, model=m) for m in ("vgg_fashion", "resnet20_cifar10")]
     return found
@@ -111,9 +129,13 @@ def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
         tempfile.TemporaryDirectory(prefix="secateur-bench-") as scratch,
         arm(cell.arm, cell.seed) as strategy,
     ):
+        if cell.model == "small":
+            model_path, source = small_net(shared / "data" / data, cell.seed, Path(scratch))
+        else:
+            model_path = shared / "models" / model if model else sample_model_path()
+            source = _data(shared / "data" / data, cell.subset, Path(scratch))
         job = Job(
-            model=str(shared / "models" / model) if model else str(sample_model_path()),
-            data=DataSpec(source=_data(shared / "data" / data, cell.subset, Path(scratch))),
+            model=str(model_path), data=DataSpec(source=source, seen="no"),
             goal=Goal(tolerance=cell.tolerance),
             budget=Budget(epochs=cell.epochs, max_trials=cell.fine_tunes),
             strategy=strategy,  # type: ignore[arg-type]
@@ -147,6 +169,38 @@ def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def small_net(source: Path, seed: int, scratch: Path) -> tuple[Path, str]:
+    """A small net trained by a seed on some of Fashion-MNIST's training images; its data."""
+    import keras
+
+    with np.load(source) as file:
+        images, labels = file["x_train"], file["y_train"]
+    order = np.random.default_rng(seed).permutation(len(images))
+    train, judged = order[:SMALL_TRAIN], order[SMALL_TRAIN : SMALL_TRAIN + SMALL_JUDGED]
+    data = scratch / "small.npz"
+    np.savez(
+        data, x_train=images[train], y_train=labels[train], x_test=images[judged],
+        y_test=labels[judged],
+    )  # fmt: skip
+    keras.utils.set_random_seed(seed)
+    layers: list[keras.layers.Layer] = [
+        keras.Input((28, 28, 1)), keras.layers.Rescaling(1 / 255),
+    ]  # fmt: skip
+    for filters, stride in ((16, 2), (32, 1), (32, 2), (64, 1)):
+        layers += [
+            keras.layers.Conv2D(filters, 3, stride, padding="same", use_bias=False),
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.ReLU(),
+        ]
+    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10, "softmax")]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
+    model.fit(images[train][..., None], labels[train], epochs=6, batch_size=64, verbose=0)
+    path = scratch / "small.keras"
+    model.save(path)
+    return path, str(data)
+
+
 def _data(source: Path, subset: int | None, scratch: Path) -> str:
     """The data, with so many training images: the same ones for every arm."""
     if source.suffix != ".npz":
@@ -177,6 +231,8 @@ def summary() -> None:
     for line in results():
         base, final = line["baseline"], line["final"]
         drop = line["drop"]
+        if line["table"] == "floor":
+            continue
         rows.append((
             line["cell"], line["status"], f"{final['nonzero']:,}",
             f"{base['nonzero'] / final['nonzero']:.1f}", f"{base['macs'] / final['macs']:.1f}",
@@ -187,6 +243,19 @@ def summary() -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     for row in rows:
         sys.stdout.write("  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)) + "\n")
+
+
+def floor_summary() -> None:
+    """Whether the floor held over the runs on small nets, with and without the guard band."""
+    for arm in ("heuristic", "without:guard"):
+        lines = [x for x in results() if x["table"] == "floor" and x["arm"] == arm and x["drop"]]
+        if lines:
+            left = [x["tolerance"] - x["drop"]["value"] for x in lines]
+            sys.stdout.write(
+                f"floor, {arm}: held in {sum(v >= 0 for v in left)} of {len(left)} runs, median"
+                f" overshoot {100 * float(np.median(left)):.2f} points of"
+                f" {100 * lines[0]['tolerance']:.0f}\n"
+            )
 
 
 def main() -> None:
@@ -201,6 +270,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.summary:
         summary()
+        floor_summary()
         return
     done = set() if options.again else {line["cell"] for line in results()}
     for cell in cells():
@@ -215,9 +285,10 @@ def main() -> None:
 
 def _run_apart(cell: Cell, shared: Path) -> None:
     """One cell in its own process; its line goes to the results."""
-    model = MODELS[cell.model][0]
-    if model and not (shared / "models" / model).exists():
-        sys.stderr.write(f"{cell.name}: its model is not here, skipped\n")
+    model, data = MODELS[cell.model]
+    wanted = shared / "models" / model if model else shared / "data" / data
+    if cell.model != "digits" and not wanted.exists():
+        sys.stderr.write(f"{cell.name}: what it needs is not here, skipped\n")
         return
     command = [sys.executable, "-m", "tests.bench.search", "--here", "--shared", str(shared)]
     answer = subprocess.run([*command, cell.name], stdout=subprocess.PIPE, check=False, text=True)
