@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from engine.modelfile import read_model, rebuild, view_model
 from engine.modelfile.bundle import Bundle
 from engine.modelfile.compiled import compiled_of
 from tests.engine import modelfile_formats as formats
+from tests.engine import modelfile_hostile as hostile
+from tests.engine import modelfile_writers as writers
 from tests.engine import modelfile_zoo as zoo
 from tests.engine.modelfile_tools import as_list, open_here, refusal, relative_difference
 
@@ -155,6 +158,22 @@ def test_that_a_savedmodel_tells_what_it_is_without_tensorflow(tmp_path: Path) -
     assert model_file.compile_config["loss"] == "mse"
     specs = {w.name: w for w in model_file.graph.layers["a"].weights}
     assert (specs["kernel"].shape, specs["kernel"].zeros) == ((3, 3, 3, 4), 0)
+
+
+def test_that_a_savedmodel_of_tensorflow_2_0_to_2_4_opens(tmp_path: Path) -> None:
+    """Those have no keras_metadata.pb: the config stands among the objects of saved_model.pb."""
+    kernel = np.arange(6, dtype="float32").reshape(1, 1, 3, 2)
+    config = hostile.model(hostile.CONV)
+    folder = writers.write_savedmodel(tmp_path / "net", config, kernel)
+    (folder / "keras_metadata.pb").unlink()
+    about = json.dumps({"name": "net", "keras_version": "2.2.4-tf", "model_config": config})
+    user = writers.block(1, "_tf_keras_sequential") + writers.block(3, about)
+    objects = writers.block(1, writers.block(4, user))
+    graph = writers.block(2, writers.block(6, b"") + writers.block(7, objects))
+    (folder / "saved_model.pb").write_bytes(writers.number(1, 1) + graph)
+    model_file, weights = open_here(folder)
+    assert model_file.written_by == "keras 2.2.4-tf"
+    np.testing.assert_array_equal(weights["conv"]["kernel"], kernel)
 
 
 def test_that_a_checkpoint_is_read_as_tensorflow_reads_it(tmp_path: Path) -> None:
