@@ -25,10 +25,11 @@ FIRST, SAMPLES = 100, 500
 """Train samples for the first look at every candidate, and for those that are left after it."""
 
 _LARGE_PIXELS = 96 * 96
-_LARGE = (48, 200)  # the same for larger images,
+_LARGE = (48, 160)  # the same for larger images,
 _MASKS = (24, 64)  # and where every pixel is judged
 _PASS_BYTES = 1 << 28  # of model input at a time
 
+_MOST_LEFT = 6  # candidates after the first look
 _CLEARLY = 3.0  # standard errors behind the best: left out after the first look
 _FAR_BELOW = 0.9  # of the type's white: a smaller maximum is a scale of its own
 _POOR_SKILL = 0.4
@@ -222,7 +223,7 @@ class _Judge:
 
 
 def _still_possible(metric: str, rows: dict[Preprocess, np.ndarray]) -> list[Preprocess]:
-    """Candidates that do not clearly trail the best of the first look."""
+    """Candidates that do not clearly trail the best of the first look; the best few of them."""
     higher = metric_named(metric).higher_is_better
     pick = max if higher else min
     top = pick(rows, key=lambda p: value(metric, rows[p]))
@@ -231,7 +232,9 @@ def _still_possible(metric: str, rows: dict[Preprocess, np.ndarray]) -> list[Pre
         drop = paired_drop(metric, rows[top], own)
         if drop.value <= _CLEARLY * drop.se:
             left.append(preprocess)
-    return left
+    sign = -1 if higher else 1
+    best = sorted(left, key=lambda p: sign * value(metric, rows[p]))[:_MOST_LEFT]
+    return [p for p in left if p in best]
 
 
 def _best(task: Task, rows: dict[Preprocess, np.ndarray]) -> Preprocess:
