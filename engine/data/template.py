@@ -60,4 +60,26 @@ def test():
 # def preprocess(images):
 #     """A batch of images, float32, as the model takes them. With it nothing else is tried."""
 #     return images / 127.5 - 1.0
+
+# class_weight = {0: 1.0, 1: 3.0}     # of the loss, by class id
+
+# def augment(images, labels, seed):
+#     """A batch of raw images as float32 tensors, changed; TensorFlow operations only. Take what is
+#     random from the seed (two int32), so that a run that is gone on with sees the same images.
+#     Without it Secateur uses the flips, shifts, ... that the model bears."""
+#     return images + tf.random.stateless_uniform(tf.shape(images), seed, -5.0, 5.0), labels
+
+# For a model with several outputs, a detector, ...: labels of any form (a dict or tuple for several
+# outputs), with a metric and a loss of your own.
+#
+# def metric(y_true, y_pred):
+#     """NumPy arrays; one number a sample (NaN: does not count). Several outputs come as a dict by
+#     layer name where the labels are a dict, else as a tuple."""
+#     return (y_pred["kind"].argmax(-1) == y_true["kind"]).astype(float)
+#
+# higher_is_better = True
+#
+# def loss(y_true, y_pred):
+#     """Tensors; one number a sample, or one for the batch. Models of scripts learn by it alone."""
+#     return keras.losses.sparse_categorical_crossentropy(y_true["kind"], y_pred["kind"])
 '''
