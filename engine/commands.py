@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import signal
 import sys
 from collections.abc import Iterator
@@ -57,6 +58,8 @@ def inspect(options: argparse.Namespace) -> int:
     console.print(table)
     macs = "unknown" if answer["macs"] is None else f"{answer['macs']:,}"
     console.print(f"{answer['params']:,} parameters, {macs} MACs a sample", highlight=False)
+    if answer["tensors"]:
+        console.print(_tensors(answer["tensors"]), highlight=False)
     if answer["compile"]:
         told = answer["compile"]
         rate = "" if told["learning_rate"] is None else f" at {told['learning_rate']:g}"
@@ -368,6 +371,17 @@ def _shape(shape: Any) -> str:
     if shape and isinstance(shape[0], list):
         return " ".join(_shape(s) for s in shape)
     return "x".join("?" if n is None else str(n) for n in shape)
+
+
+def _tensors(tensors: list[dict[str, Any]]) -> str:
+    """The constant tensors of a TensorFlow Lite file in one line."""
+    known = [t for t in tensors if t["zeros"] is not None]
+    total = sum(math.prod(t["shape"]) for t in known)
+    zeros = sum(t["zeros"] for t in known)
+    sparse = sum(t["sparse"] for t in tensors)
+    share = "" if not total else f", {percent(zeros / total)} of their values zero"
+    stored = sum(t["bytes"] for t in tensors)
+    return f"{len(tensors)} constant tensors in {size(stored)}{share}; {sparse} sparsely encoded"
 
 
 def _count(value: int | None) -> str:
