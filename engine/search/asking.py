@@ -76,8 +76,9 @@ def better(told: Told, best: Told) -> bool:
 class Limits:
     """What a strategy may spend and what it starts from.
 
-    ``fine_tunes`` is the most it may ask for; ``smallest_keep`` the share of channels that the
-    per-group floors leave; ``objective`` that of the baseline; ``has_channels``/``has_weights``
+    ``fine_tunes`` is the most it may ask for, ``steps`` the length of each; ``smallest_keep`` the
+    share of channels that the per-group floors leave; ``objective`` that of the baseline;
+    ``has_channels``/``has_weights``
     whether there is anything of the kind to remove; ``has_gamma`` whether an L1 phase on gamma
     would have something to act on; ``l1_phase`` whether one was asked for. ``path`` pairs keep
     ratios, falling from 1, with the share of all parameters that a cut along the allocation's path
@@ -86,6 +87,7 @@ class Limits:
 
     fine_tunes: int
     tolerance: float
+    steps: int = 1000
     smallest_keep: float = 0.02
     objective: float = float("inf")
     has_channels: bool = True

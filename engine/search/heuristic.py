@@ -30,7 +30,10 @@ REDUCTIONS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 """Reductions of the nonzero parameters that are probed, until one is a ruin."""
 
 RUINED = 0.65
-"""Share of the target value that a probe has lost where the first fine-tune goes."""
+"""Share of the target value that a probe has lost where a first fine-tune of a thousand steps goes.
+Shorter ones repair less and go less far."""
+
+FEW_STEPS, MANY_STEPS = 30, 1000
 
 LEAST_FIRST = 2.0
 """The first fine-tune reduces at least so far, whatever the probes say."""
@@ -210,6 +213,8 @@ def first_reduction(limits: Limits) -> Generator[Ask, Told, float]:
     here a model that a cut took from 0.99 to 0.35 came back to 0.98), but where it collapses is
     the right region to begin in.
     """
+    ruined = RUINED * math.log(max(limits.steps, 2 * FEW_STEPS) / FEW_STEPS)
+    ruined = min(RUINED, ruined / math.log(MANY_STEPS / FEW_STEPS))
     held: list[tuple[float, float]] = [(1.0, 0.0)]
     for reduction in REDUCTIONS:
         keep, sparsity = split(reduction, limits)
@@ -223,9 +228,9 @@ def first_reduction(limits: Limits) -> Generator[Ask, Told, float]:
             break
         lost = told.drop / max(abs(told.value + told.drop), 1e-9)
         held.append((reduction, lost))
-        if lost > RUINED:
+        if lost > ruined:
             break
-    return max(LEAST_FIRST, _reduction_at(held, RUINED))
+    return max(LEAST_FIRST, _reduction_at(held, ruined))
 
 
 def _reduction_at(held: list[tuple[float, float]], lost: float) -> float:

@@ -41,6 +41,7 @@ from engine.search.sizes import SizeMeter
 from engine.search.trials import Clock, TrialRunner, gradients_of, told_of
 from engine.search.verdict import Target
 from engine.training.evaluate import predict_outputs
+from engine.training.settings import steps_per_epoch
 
 DEFAULT_FINE_TUNES = 6
 PREVIEW = "preview"
@@ -239,6 +240,8 @@ def _strategy(context: Context, budget: Budgeted, known: tuple[Told, ...]) -> As
     path = () if context.path is None else context.path.points
     limits = Limits(
         fine_tunes=budget.fine_tunes,
+        steps=context.epochs
+        * steps_per_epoch(len(context.data.train), context.settings.batch_size),
         tolerance=context.job.goal.tolerance,
         smallest_keep=smallest_keep(context.channels),
         objective=float(sizes.nonzero),

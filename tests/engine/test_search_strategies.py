@@ -183,6 +183,15 @@ def test_that_five_fine_tunes_come_close_to_the_largest_reduction_that_holds(lim
     assert limit / 1.6 <= reached <= limit * 1.001
 
 
+def test_that_short_fine_tunes_begin_with_a_smaller_cut() -> None:
+    def first(steps: int) -> float:
+        history = fake_trainer(heuristic(replace(LIMITS, steps=steps)), loss_of_size(20.0))
+        ask = next(ask for ask, _ in history if ask.kind == "fine_tune")
+        return 1.0 / (ask.keep**2 * (1.0 - ask.sparsity))
+
+    assert first(50) < first(200) < first(1000) == first(5000)
+
+
 def test_that_a_near_miss_is_trained_on_from_where_it_is() -> None:
     strategy = heuristic(LIMITS)
     ask = next(strategy)
