@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.data.parts import LabelKind
+from engine.data.store import StreamedArray, allocate, rows_at_once
 from engine.errors import UserError
 
 VOID = 255
@@ -85,7 +86,8 @@ def understand_labels(
 
 def _plain(labels: np.ndarray, part: str) -> np.ndarray:
     """Numbers as int64 or float32, text as unicode; anything else is refused."""
-    labels = np.asarray(labels)
+    if not isinstance(labels, StreamedArray):
+        labels = np.asarray(labels)
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8")
     kind = labels.dtype.kind
@@ -259,7 +261,7 @@ def _mask_ids(
     ignore: int | None,
 ) -> Labels:
     """Values of masks as ids: 0/255 as 0/1, 255 among few classes as "does not count"."""
-    found = sorted({int(value) for labels in maps.values() for value in np.unique(labels)})
+    found = sorted(set().union(*(_values_in(labels) for labels in maps.values())))
     classes = None if outputs is None else max(outputs, 2)
     found = [value for value in found if value != ignore]
     if (
@@ -270,7 +272,7 @@ def _mask_ids(
         and classes in (None, 2)
     ):
         notes.append(f"Masks are 0 and {found[1]}; they were read as 0 and 1.")
-        maps = {name: labels > 0 for name, labels in maps.items()}
+        maps = {name: _as_kind(labels, np.uint8, positive=True) for name, labels in maps.items()}
         found = [0, 1]
     elif found and found[-1] == VOID and classes is not None and classes <= VOID:
         notes.append("Pixels with 255 in the masks do not count.")
@@ -287,8 +289,29 @@ def _mask_ids(
     count = classes or (found[-1] + 1 if found else 1)
     return Labels(
         kind="masks",
-        parts={name: labels.astype(kind) for name, labels in maps.items()},
+        parts={name: _as_kind(labels, kind) for name, labels in maps.items()},
         class_names=tuple(class_names) or tuple(str(i) for i in range(count)),
         notes=tuple(notes),
         ignore_label=ignore,
     )
+
+
+def _values_in(maps: np.ndarray) -> set[int]:
+    """The values that occur, looked for piece by piece."""
+    at_once = rows_at_once(maps)
+    found: set[int] = set()
+    for start in range(0, len(maps), at_once):
+        found.update(int(value) for value in np.unique(maps[start : start + at_once]))
+    return found
+
+
+def _as_kind(maps: np.ndarray, kind: type, *, positive: bool = False) -> np.ndarray:
+    """Maps in a type, on disk where they were; ``positive``: 1 where they are above 0."""
+    if maps.dtype == kind and not positive:
+        return maps
+    out = allocate(maps.shape, kind, streamed=isinstance(maps, StreamedArray))
+    at_once = rows_at_once(maps)
+    for start in range(0, len(maps), at_once):
+        piece = maps[start : start + at_once]
+        out[start : start + at_once] = piece > 0 if positive else piece
+    return out

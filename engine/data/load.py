@@ -276,7 +276,7 @@ def _subset(part: RawPart, indices: np.ndarray) -> RawPart:
     return replace(
         part,
         images=subset(part.images, indices),
-        labels=part.labels[indices],
+        labels=subset(part.labels, indices),
         hashes=tuple(part.hashes[i] for i in indices),
         names=tuple(part.names[i] for i in indices) if part.names else (),
     )

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from engine import data
 from engine.data import store
@@ -81,15 +82,23 @@ def same(first: LoadedData, second: LoadedData) -> None:
         assert isinstance(two.images, store.StreamedArray)
 
 
-@pytest.mark.parametrize("form", ["folder", "h5", "npy"])
+@pytest.mark.parametrize("form", ["folder", "h5", "npy", "npz", "masks"])
 def test_that_large_sources_are_streamed_with_the_same_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     one, two = arrays(40), arrays(30, 1)
     named = {"x_train": one["x"], "y_train": one["y"], "x_test": two["x"], "y_test": two["y"]}
     source = tmp_path / "d"
-    channels = 3 if form == "folder" else 1
-    if form == "folder":
+    channels = 3 if form in ("folder", "masks") else 1
+    if form == "masks":
+        for name, array in (("images", two["x"]), ("masks", two["x"] % 3)):
+            (source / name).mkdir(parents=True)
+            for index, pixels in enumerate(array.reshape(30, 6, 5).astype(np.uint8)):
+                Image.fromarray(pixels).save(source / name / f"{index}.png")
+    elif form == "npz":
+        source = tmp_path / "d.npz"
+        np.savez_compressed(source, **named)
+    elif form == "folder":
         class_folder(source, "train", "test")
         (source / "train" / "A" / "0.png").write_bytes(b"broken")
     elif form == "h5":

@@ -127,7 +127,24 @@ class _Npz:
             return np.asarray(self._file[name])
 
     def read_images(self, name: str) -> np.ndarray:
-        return self.read(name)  # packed: it has to be in memory once
+        with self._file.zip.open(f"{name}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            reader = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, fortran, dtype = reader(member)
+            size_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+            if fortran or dtype.hasobject or size_bytes <= store.IN_MEMORY_BYTES:
+                return self.read(name)
+            out = store.allocate(shape, dtype, streamed=True)
+            at_once = store.rows_at_once(out)
+            for start in range(0, len(out), at_once):
+                rows = out[start : start + at_once]
+                packed = member.read(rows.nbytes)
+                out[start : start + at_once] = np.frombuffer(packed, dtype).reshape(rows.shape)
+            return out
 
 
 class _Npy:

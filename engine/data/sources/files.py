@@ -102,7 +102,9 @@ def _read_part(
     height, width, channels = target.height, target.width, target.channels or 3
     count = len(files.images)
     images = allocate((count, height, width, channels), np.uint8, streamed=streamed)
-    masks = np.zeros((count, height, width), np.uint8) if files.masks else None
+    masks = None
+    if files.masks:
+        masks = allocate((count, height, width), np.uint8, streamed=streamed)
     digests, mask_digests = [""] * count, [""] * count
 
     def read(index: int) -> bool:
@@ -147,7 +149,7 @@ def _read_part(
         raise ValueError(f"files of the {part} part without labels")
     return RawPart(
         images=images,
-        labels=labels[kept],
+        labels=labels if len(kept) == count else subset(labels, kept),
         hashes=tuple(digests[i] for i in kept),
         names=tuple(names[i] for i in kept),
         origin=f"the {part} part" if part != "all" else root.name,
