@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from engine import __version__, jsonio
 from engine.errors import UserError
-from engine.report import facts
+from engine.report import facts, files
 from engine.report.pictures import cloud_svg, strip_svg
 from engine.report.result import result_of
 from engine.runs import REPORT, RunFolder, is_locked
@@ -78,7 +78,7 @@ def report_data(
             f"This run has not begun, there is nothing to report: {name}.",
             "Start it with 'secateur resume'.",
         )
-    exports = facts.newest_exports([*(e.result for e in state.exports), *later])
+    exports = files.newest_exports([*(e.result for e in state.exports), *later])
     return {
         "schema": SCHEMA,
         "title": sentences.headline(state),
@@ -89,8 +89,8 @@ def report_data(
         "verdict": facts.verdict(state),
         "before_after": jsonio.to_plain(facts.before_after(state)),
         "accuracy": jsonio.to_plain(facts.accuracy(state)),
-        "exports": jsonio.to_plain(facts.export_table(exports)),
-        "export_lines": dict(facts.export_lines(exports)),
+        "exports": jsonio.to_plain(files.export_table(exports)),
+        "export_lines": dict(files.export_lines(exports)),
         "decisions": [d.text for d in facts.decisions(record)],
         "layers": jsonio.to_plain(facts.layer_table(state)),
         "provenance": dict(facts.provenance(job, state)),

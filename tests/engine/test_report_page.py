@@ -14,7 +14,7 @@ from engine import api
 from engine import events as ev
 from engine.cli import run as run_command
 from engine.errors import UserError
-from engine.report import facts
+from engine.report import facts, files
 from engine.report.page import report_data, report_page, write_report
 from engine.report.pictures import cloud_svg, log_steps, round_steps, strip_svg
 from engine.runs import RunFolder
@@ -202,7 +202,7 @@ def test_that_speed_is_said_against_the_uncut_files_of_the_same_turn() -> None:
         "path": "a.tflite", "format": "tflite", "quantize": "int8", "bytes": 10, "gzip_bytes": 9,
         "checks": {"latency_ms": latency}, "beside": beside,
     }  # fmt: skip
-    own, *uncut = facts.export_table([found]).rows
+    own, *uncut = files.export_table([found]).rows
     assert own[-2:] == ("4.0\u00d7", "2.5\u00d7")
     assert [row[0] for row in uncut] == ["not kept", "not kept"]
 
