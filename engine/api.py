@@ -20,6 +20,7 @@ from engine.job import Job
 from engine.runstate import RunState, fold
 
 if TYPE_CHECKING:
+    from engine.modelfile.graph import LayerGraph
     from engine.supervise import EngineProcess
 
 TASK_TIMEOUT_S = 3600.0
@@ -215,6 +216,8 @@ def preflight(job: Job) -> None:
         from engine.channels.trace import trace
 
         trace(graph, through_norms=job.through_norms, exclude=job.exclude)
+    if job.sparse_for == "speed":
+        _check_sparse_speed(graph)
 
 
 def resume(
@@ -252,6 +255,19 @@ def resume(
         if result is not None:
             return {"run": str(folder.path), **result}
     return follow(folder, on_event=on_event, on_start=on_start)
+
+
+def _check_sparse_speed(graph: LayerGraph) -> None:
+    """Refuse to zero weights for speed where zeros cannot give any."""
+    from engine.export.sparse_speed import sparse_speed
+
+    found = sparse_speed(graph)
+    if not found.possible:
+        raise UserError(
+            "sparse.no_speed",
+            f"{found.sentence} Received: --sparse-for speed.",
+            "Leave it out, or cut channels for speed: --minimise latency.",
+        )
 
 
 def _check_tolerance(tolerance: float) -> None:
@@ -293,6 +309,7 @@ def follow(
     on_start: Callable[[EngineProcess], None] | None = None,
 ) -> dict[str, Any]:
     """Run the engine on a run folder to its end and return its result."""
+    from engine.modelfile.graph import LayerGraph
     from engine.supervise import EngineProcess
 
     process = EngineProcess(folder.path)

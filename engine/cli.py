@@ -17,7 +17,16 @@ from typing import Any, NoReturn, get_args
 
 from engine import __version__, jsonio
 from engine.errors import EXIT_DONE, EXIT_FAILED, SecateurError, UserError
-from engine.job import INPUT_TYPES, ClassWeight, Minimise, Quantize, Seen, Strategy
+from engine.job import (
+    INPUT_TYPES,
+    Allocation,
+    ClassWeight,
+    Minimise,
+    Quantize,
+    Seen,
+    SparseFor,
+    Strategy,
+)
 
 COMMANDS = (
     "inspect", "preflight", "slim", "evaluate", "prune", "export", "resume", "report", "runs",
@@ -257,6 +266,12 @@ def _add_prune(commands: Any) -> None:
     parser.add_argument("--minimise", choices=get_args(Minimise), default="size")
     parser.add_argument("--strategy", choices=get_args(Strategy), default="heuristic")
     _add_choice(parser)
+    parser.add_argument("--allocation", choices=get_args(Allocation), default="sensitivity",
+                        help="how a cut is shared out among groups: by probing each, or by one"
+                        " threshold")  # fmt: skip
+    parser.add_argument("--sparse-for", choices=get_args(SparseFor), default="size",
+                        help="zero weights for a smaller file, or only where they can give speed"
+                        " on ARM")  # fmt: skip
     parser.add_argument("--quantize", choices=get_args(Quantize), default="none")
     parser.add_argument("--epochs", type=positive, help="of each fine-tune")
     parser.add_argument("--max-trials", type=positive, help="most fine-tunes")

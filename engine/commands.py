@@ -136,6 +136,7 @@ def prune(options: argparse.Namespace) -> int:
         strategy=options.strategy, criterion=_criterion(options.criterion),
         quantize=options.quantize, round_to=options.round_to,
         through_norms=options.through_norms, exclude=tuple(options.exclude),
+        allocation=options.allocation, sparse_for=options.sparse_for,
         l1_epochs=options.l1_epochs, batch_size=options.batch_size, seed=options.seed,
     )  # fmt: skip
     return _search(options, job, options.out)

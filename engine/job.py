@@ -18,6 +18,7 @@ INPUT_TYPES: tuple[str, ...] = ("float", "int8", "uint8")
 """Types that input and output of an int8 TFLite file may have."""
 ClassWeight = Literal["auto", "none", "balanced"]
 Allocation = Literal["sensitivity", "global"]
+SparseFor = Literal["size", "speed"]
 
 LATENCY_MULTIPLE = 8
 """Widths that the vector units of a processor like."""
@@ -81,7 +82,8 @@ class Job:
     ``weights`` is the weights file of a model that is an architecture in JSON, ``custom`` a Python
     file with the model's custom layers.
     ``allocation`` shares a cut out among channel groups: by their probed sensitivity, or by one
-    global threshold on the criterion.
+    global threshold on the criterion. ``sparse_for`` is what weights are zeroed for: a smaller
+    file, or speed, which only the 1x1 convolutions of some networks can give.
     ``round_to`` rounds widths (see :attr:`width_multiple`), ``exclude`` names layers to leave
     alone (or patterns, or groups),
     ``through_norms`` lets cuts change the statistics of layer, group and unit norms.
@@ -97,6 +99,7 @@ class Job:
     criterion: str = "auto"
     quantize: Quantize = "none"
     allocation: Allocation = "sensitivity"
+    sparse_for: SparseFor = "size"
     round_to: int | None = None
     through_norms: bool = False
     exclude: tuple[str, ...] = ()

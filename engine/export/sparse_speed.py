@@ -68,6 +68,15 @@ def sparse_speed(graph: LayerGraph) -> SparseSpeed:
     )
 
 
+def fast_when_sparse(graph: LayerGraph) -> tuple[str, ...]:
+    """Layers whose zeros the sparse kernels use: those that ``PruneForLatencyOnXNNPack`` prunes."""
+    return tuple(
+        name
+        for name, layer in graph.layers.items()
+        if layer.class_name == "Conv2D" and _is_1x1(layer.config)
+    )
+
+
 def _share_1x1(graph: LayerGraph) -> float | None:
     costs = cost(graph)
     if not costs.macs:

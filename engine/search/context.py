@@ -21,6 +21,7 @@ from engine.channels.trace import trace
 from engine.control import EngineControl
 from engine.data.tf_preprocess import as_tf
 from engine.errors import UserError
+from engine.export.sparse_speed import fast_when_sparse
 from engine.job import Job
 from engine.modelfile.graph import LayerGraph, ModelFile, Weights
 from engine.modelfile.reader import open_model
@@ -112,10 +113,12 @@ class Context:
         """Epochs of one fine-tune."""
         return self.settings.epochs
 
-    @staticmethod
-    def levels(candidate: Candidate, sparsity: float) -> dict[WeightKey, float]:
-        """Share of zeros by weight that makes ``sparsity`` over all prunable weights."""
+    def levels(self, candidate: Candidate, sparsity: float) -> dict[WeightKey, float]:
+        """Share of zeros by weight that makes ``sparsity`` over all weights that are zeroed."""
         keys = prunable_weights(candidate.graph)
+        if self.job.sparse_for == "speed":
+            fast = set(fast_when_sparse(candidate.graph))
+            keys = tuple(key for key in keys if key[0] in fast)
         return levels_global(candidate.weights, keys, sparsity)
 
 

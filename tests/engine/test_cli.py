@@ -89,6 +89,14 @@ def test_that_inspect_needs_no_tensorflow_and_tells_groups(tmp_path: Path) -> No
     assert all(group["reason"] for group in pinned)
 
 
+def test_that_zeros_for_speed_are_refused_where_they_give_none(tmp_path: Path) -> None:
+    done = secateur(
+        "prune", SAMPLE, "--data", "digits", "--sparse-for", "speed", "--json", cwd=tmp_path
+    )
+    assert "cannot speed this model up" in refused(done, code="sparse.no_speed")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_that_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
     line = refused(secateur("inspect", "no.keras", "--json", cwd=tmp_path))
     assert "no.keras" in line

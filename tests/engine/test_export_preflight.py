@@ -16,7 +16,7 @@ from engine.export.preflight import Preflight, preflight
 from engine.export.request import SizesRequest
 from engine.export.result import Latency
 from engine.export.sizes import FileSizes
-from engine.export.sparse_speed import sparse_speed
+from engine.export.sparse_speed import fast_when_sparse, sparse_speed
 from engine.modelfile import open_model
 from tests.engine.export_nets import chain
 
@@ -103,6 +103,8 @@ def test_that_zeros_may_speed_up_a_chain_of_pointwise_convolutions_on_arm(opened
     assert 0 < said.macs_1x1 < 1
     assert "ARM" in said.sentence
     assert "on x86 they do not" in said.sentence
+    (fast,) = fast_when_sparse(graph)
+    assert graph.layers[fast].config["filters"] == 16
 
 
 @pytest.mark.parametrize("change", [{"entry_strides": 1}, {"inner": 3}])
