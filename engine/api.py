@@ -309,7 +309,6 @@ def follow(
     on_start: Callable[[EngineProcess], None] | None = None,
 ) -> dict[str, Any]:
     """Run the engine on a run folder to its end and return its result."""
-    from engine.modelfile.graph import LayerGraph
     from engine.supervise import EngineProcess
 
     process = EngineProcess(folder.path)
