@@ -316,6 +316,7 @@ class MainWindow(QMainWindow):
         self.inspector.show_layer(found, self.session.wishes.model)
         for strip in (self.setup.model_card.strip, self.search.strip):
             strip.select(name)
+        self.search.measured.select_layer(name)
         self.layers.select_layer(name)
 
     def _on_inspector_closed(self) -> None:

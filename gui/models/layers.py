@@ -44,13 +44,21 @@ def _zeros_text(layer: LayerState) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A layer and the probed sensitivity of its group in nats, None where it was not probed."""
+
+    layer: LayerState
+    sensitivity: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A column: its head, what a cell shows, what it sorts by, what CSV gets."""
 
     head: str
-    text: Callable[[LayerState], str]
-    key: Callable[[LayerState], float | str]
-    plain: Callable[[LayerState], Any]
+    text: Callable[[Row], str]
+    key: Callable[[Row], float | str]
+    plain: Callable[[Row], Any]
     tip: str
     number: bool = True
 
@@ -58,69 +66,79 @@ class Column:
 COLUMNS: tuple[Column, ...] = (
     Column(
         head="Layer",
-        text=lambda s: s.name,
-        key=lambda s: s.name.lower(),
-        plain=lambda s: s.name,
+        text=lambda r: r.layer.name,
+        key=lambda r: r.layer.name.lower(),
+        plain=lambda r: r.layer.name,
         tip="Name of the layer; those of nested models are outer/inner",
         number=False,
     ),
     Column(
         head="Class",
-        text=lambda s: s.class_name,
-        key=lambda s: s.class_name.lower(),
-        plain=lambda s: s.class_name,
+        text=lambda r: r.layer.class_name,
+        key=lambda r: r.layer.class_name.lower(),
+        plain=lambda r: r.layer.class_name,
         tip="Keras class",
         number=False,
     ),
     Column(
         head="Group",
-        text=lambda s: s.group or "\u2013",
-        key=lambda s: float(s.group[1:]) if s.group and s.group[1:].isdigit() else -1.0,
-        plain=lambda s: s.group,
+        text=lambda r: r.layer.group or "\u2013",
+        key=lambda r: (
+            float(r.layer.group[1:]) if r.layer.group and r.layer.group[1:].isdigit() else -1.0
+        ),
+        plain=lambda r: r.layer.group,
         tip="Channel group: layers whose channels can only be removed together",
         number=False,
     ),
     Column(
         head="Output",
-        text=lambda s: units.shape(s.output_shape),
-        key=lambda s: float(_volume(s.output_shape)),
-        plain=lambda s: None if s.output_shape is None else units.shape(s.output_shape),
+        text=lambda r: units.shape(r.layer.output_shape),
+        key=lambda r: float(_volume(r.layer.output_shape)),
+        plain=lambda r: None if r.layer.output_shape is None else units.shape(r.layer.output_shape),
         tip="Output shape of one sample",
         number=False,
     ),
     Column(
         head="Channels",
-        text=_channels_text,
-        key=lambda s: float(s.channels_kept or 0),
-        plain=lambda s: s.channels_kept,
+        text=lambda r: _channels_text(r.layer),
+        key=lambda r: float(r.layer.channels_kept or 0),
+        plain=lambda r: r.layer.channels_kept,
         tip="Channels before any cut \u2192 channels left",
     ),
     Column(
         head="Parameters",
-        text=lambda s: units.count(s.params) if s.params else "\u2013",
-        key=lambda s: float(s.params),
-        plain=lambda s: s.params,
+        text=lambda r: units.count(r.layer.params) if r.layer.params else "\u2013",
+        key=lambda r: float(r.layer.params),
+        plain=lambda r: r.layer.params,
         tip="Parameters now, norm statistics included",
     ),
     Column(
         head="MACs",
-        text=lambda s: units.short_count(s.macs) if s.macs else "\u2013",
-        key=lambda s: float(s.macs or 0),
-        plain=lambda s: s.macs,
+        text=lambda r: units.short_count(r.layer.macs) if r.layer.macs else "\u2013",
+        key=lambda r: float(r.layer.macs or 0),
+        plain=lambda r: r.layer.macs,
         tip="Multiply-adds for one sample",
     ),
     Column(
         head="Zeros",
-        text=_zeros_text,
-        key=lambda s: -1.0 if zero_share(s) is None else float(zero_share(s) or 0.0),
-        plain=zero_share,
+        text=lambda r: _zeros_text(r.layer),
+        key=lambda r: -1.0 if zero_share(r.layer) is None else float(zero_share(r.layer) or 0.0),
+        plain=lambda r: zero_share(r.layer),
         tip="Share of the kernel's weights that are exactly zero",
     ),
     Column(
+        head="Sensitivity",
+        text=lambda r: "\u2013" if r.sensitivity is None else f"{r.sensitivity:.2g}",
+        key=lambda r: -1.0 if r.sensitivity is None else r.sensitivity,
+        plain=lambda r: r.sensitivity,
+        tip="Divergence in nats with this layer's group alone cut to half, not trained: the higher,"
+        " the more the group matters",
+    ),
+    Column(
         head="Why it cannot be cut",
-        text=lambda s: s.reason or "",
-        key=lambda s: s.reason or "",
-        plain=lambda s: s.reason,
+        text=lambda r: r.layer.reason or "",
+        key=lambda r: r.layer.reason or "",
+        plain=lambda r: r.layer.reason,
         tip="Empty for layers whose channels can be removed",
         number=False,
     ),
@@ -140,6 +158,7 @@ class LayerTableModel(QAbstractTableModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._layers: tuple[LayerState, ...] = ()
+        self._sensitivity: dict[str, float] = {}
 
     @property
     def layers(self) -> tuple[LayerState, ...]:
@@ -160,6 +179,20 @@ class LayerTableModel(QAbstractTableModel):
         self._layers = layers
         self.endResetModel()
 
+    def set_sensitivity(self, by_group: dict[str, float]) -> None:
+        """Show the probed sensitivity of the groups, in nats."""
+        if by_group == self._sensitivity:
+            return
+        self._sensitivity = dict(by_group)
+        if self._layers:
+            last = self.index(len(self._layers) - 1, len(COLUMNS) - 1)
+            self.dataChanged.emit(self.index(0, 0), last)
+
+    def row(self, number: int) -> Row:
+        """A row's layer and what is known of it."""
+        layer = self._layers[number]
+        return Row(layer=layer, sensitivity=self._sensitivity.get(layer.group or ""))
+
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         """Qt: number of layers."""
         return 0 if parent.isValid() else len(self._layers)
@@ -172,19 +205,19 @@ class LayerTableModel(QAbstractTableModel):
         """Qt: a cell."""
         if not index.isValid():
             return None
-        layer, column = self._layers[index.row()], COLUMNS[index.column()]
+        row, column = self.row(index.row()), COLUMNS[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return column.text(layer)
+                return column.text(row)
             case Qt.ItemDataRole.ToolTipRole:
-                return column.text(layer) or None
+                return column.text(row) or None
             case Qt.ItemDataRole.TextAlignmentRole:
                 side = Qt.AlignmentFlag.AlignRight if column.number else Qt.AlignmentFlag.AlignLeft
                 return side | Qt.AlignmentFlag.AlignVCenter
             case _ if role == SORT_ROLE:
-                return column.key(layer)
+                return column.key(row)
             case _ if role == LAYER_ROLE:
-                return layer.name
+                return row.layer.name
         return None
 
     def headerData(
@@ -252,11 +285,13 @@ class LayerFilter(QSortFilterProxyModel):
                 "macs",
                 "zeros",
                 "prunable_weights",
+                "sensitivity",
                 "reason",
             ]
         )
         for row in range(self.rowCount()):
-            s = self._source.layers[self.mapToSource(self.index(row, 0)).row()]
+            found = self._source.row(self.mapToSource(self.index(row, 0)).row())
+            s = found.layer
             shape = (
                 None
                 if s.output_shape is None
@@ -274,6 +309,7 @@ class LayerFilter(QSortFilterProxyModel):
                     s.macs,
                     s.zeros,
                     s.prunable_weights,
+                    found.sensitivity,
                     s.reason,
                 ]
             )

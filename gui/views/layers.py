@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from engine.events import LayerState
 from engine.telling import units
+from engine.telling.sensitivity import at_half
 from gui.models.layers import LAYER_ROLE, LayerFilter, LayerTableModel
 from gui.session import Session
 from gui.theme import GRID
@@ -111,7 +112,7 @@ class LayersPanel(QStackedWidget):
         header.setSectionsMovable(True)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for column, width in enumerate((164, 148, 60, 108, 92, 104, 76, 70)):
+        for column, width in enumerate((140, 132, 64, 92, 96, 106, 72, 68, 100)):
             table.setColumnWidth(column, width)
         return table
 
@@ -135,6 +136,7 @@ class LayersPanel(QStackedWidget):
         self.title.setText(name)
         best = session.state.best_trial
         self.which.setText("as opened" if best is None else f"after fine-tune {best.trial}")
+        self.model.set_sensitivity(at_half(session.state))
         if layers is self.model.layers:
             return
         self.model.set_layers(layers)

@@ -6,7 +6,6 @@ The plots come after the window's first paint.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, QSize, Qt, QTimer, Signal
@@ -29,13 +28,13 @@ from gui.models.log import GAP, ICON, TRIAL_ROLE, LogDelegate, LogModel
 from gui.session import Session
 from gui.theme import GRID, set_role, theme
 from gui.views.end_card import EndCard
+from gui.views.measured import MeasuredCard
 from gui.widgets.basics import Card, button, label
 from gui.widgets.legend import CloudLegend
 from gui.widgets.strip import LayerStrip
 
 if TYPE_CHECKING:
     from gui.views.cloud import CloudPlot
-    from gui.views.loss import LossPlot
 
 REPAINT_MS = 100
 
@@ -56,9 +55,7 @@ class SearchPanel(QStackedWidget):
         self._dirty = True
         self._selected: int | None = None
         self._follow_log = True
-        self._loss_of: Path | None = None
         self.cloud: CloudPlot | None = None
-        self.loss: LossPlot | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(REPAINT_MS)
         self._timer.timeout.connect(self._on_tick)
@@ -146,11 +143,8 @@ class SearchPanel(QStackedWidget):
         legend.addWidget(CloudLegend(), 1)
         legend.addWidget(self.note)
         cloud_card.body.addLayout(legend)
-        loss_card = self._loss_card = Card(gap=GRID // 2, padding=GRID + 4)
-        self.loss_title = label("Loss by batch", "eyebrow")
-        loss_card.body.addWidget(self.loss_title)
-        self._loss_place = QVBoxLayout()
-        loss_card.body.addLayout(self._loss_place, 1)
+        self.measured = MeasuredCard()
+        self.measured.layer_chosen.connect(self.layer_chosen)
         log_card = Card("Decisions", gap=GRID // 2, padding=GRID + 4)
         self.log = QListView()
         set_role(self.log, "log")
@@ -174,8 +168,8 @@ class SearchPanel(QStackedWidget):
         log_card.body.addWidget(self.log, 1)
         right = QSplitter(Qt.Orientation.Vertical)
         right.addWidget(log_card)
-        right.addWidget(loss_card)
-        right.setSizes([300, 180])
+        right.addWidget(self.measured)
+        right.setSizes([200, 280])
         middle = QSplitter(Qt.Orientation.Horizontal)
         middle.addWidget(cloud_card)
         middle.addWidget(right)
@@ -208,14 +202,12 @@ class SearchPanel(QStackedWidget):
         if self.cloud is not None:
             return
         from gui.views.cloud import CloudPlot
-        from gui.views.loss import LossPlot
 
         self.cloud = CloudPlot()
-        self.loss = LossPlot()
+        self.measured.make_plot()
         self.cloud.chosen.connect(self._on_point)
         self.cloud.noted.connect(self.note.setText)
         self._cloud_place.addWidget(self.cloud)
-        self._loss_place.addWidget(self.loss)
         self._dirty = True
         self._on_tick()
 
@@ -271,13 +263,9 @@ class SearchPanel(QStackedWidget):
         layers = state.layers or self._layers_of_file()
         self.strip.set_layers(layers)
         self.strip_words.setText(strip_words(state))
-        if self.cloud is not None and self.loss is not None:
+        if self.cloud is not None:
             self.cloud.show_state(state, self._measure(), self._selected)
-            if self._session.run != self._loss_of:
-                self._loss_of = self._session.run
-                self.loss.empty()
-                self.loss_title.setText("Loss by batch")
-            self.loss.show_running(state.running)
+        self.measured.show_state(state, self._session.run, searching=self._session.searching)
 
     def _layers_of_file(self) -> tuple[LayerState, ...]:
         model = self._session.wishes.model
@@ -295,7 +283,6 @@ class SearchPanel(QStackedWidget):
         self.chip.setText(status)
         ended = state.status in ("met", "not_met", "stopped", "failed")
         self._header.setVisible(session.searching or not ended)
-        self._loss_card.setVisible(session.searching or self._loss_drawn())
         running = state.running
         if running is not None:
             start = running.started
@@ -315,11 +302,6 @@ class SearchPanel(QStackedWidget):
         else:
             self.progress.setRange(0, 1)
             self.progress.setValue(0)
-        if running is not None and running.started.kind == "fine_tune":
-            self.loss_title.setText(f"Loss by batch, fine-tune {running.started.trial}")
-
-    def _loss_drawn(self) -> bool:
-        return self.loss is not None and self.loss.drawn and self._session.run == self._loss_of
 
     def _show_measures(self, state: RunState) -> None:
         wanted = measures(state)

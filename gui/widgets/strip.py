@@ -144,6 +144,10 @@ class LayerStrip(QWidget):
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 4, 4)
         painter.end()
 
+    def _selected_group(self) -> str | None:
+        """Group of the selected layer: what is cut along with it."""
+        return next((s.group for s in self._layers if s.name == self._selected), None)
+
     def _names_fit(self, metrics: QFontMetrics) -> bool:
         """Whether most names can be read; else numbers alone stand under the bars."""
         room = self.bar_rect(0).width()
@@ -154,7 +158,9 @@ class LayerStrip(QWidget):
         slot = self.bar_rect(index)
         radius = min(4.0, slot.width() / 4)
         active = layer.name == self._selected or index == self._hover
-        painter.setPen(QPen(QColor(c.text if active else c.control), 1.5 if active else 1.0))
+        tied = layer.group is not None and layer.group == self._selected_group()
+        outline = c.text if active else c.accent if tied else c.control
+        painter.setPen(QPen(QColor(outline), 1.5 if active or tied else 1.0))
         painter.setBrush(QColor(c.raised))
         painter.drawRoundedRect(slot, radius, radius)
         kept = kept_share(layer)

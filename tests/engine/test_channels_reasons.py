@@ -10,7 +10,7 @@ from keras import layers as kl
 
 from engine.inspection import inspect_model
 from gui.facts import read_facts
-from gui.models.layers import COLUMNS
+from gui.models.layers import COLUMNS, Row
 from tests.engine import zoo
 
 
@@ -57,7 +57,7 @@ def test_that_command_and_window_give_the_same_reason(name: str, tmp_path: Path)
         assert not rows[layer]["prunable"]
     (column,) = [c for c in COLUMNS if c.head == "Why it cannot be cut"]
     for state in facts.opened.layers:
-        assert column.text(state) == (rows[state.name]["reason"] or "")
+        assert column.text(Row(layer=state)) == (rows[state.name]["reason"] or "")
     assert [(g.id, g.reason) for g in facts.groups] == [
         (g["id"], g["reason"]) for g in answer["groups"]
     ]

@@ -250,9 +250,28 @@ def batches(number: int, steps: int, until: int | None = None) -> list[ev.Event]
     return out
 
 
+def sensitivity() -> list[ev.Event]:
+    """Probes of each group alone; early groups matter more."""
+    return [
+        ev.SensitivityMeasured(
+            group=f"g{index + 1}",
+            keep=keep,
+            kept=round(keep * width),
+            value=BASELINE - (1 - keep) ** 3 * 0.6 / (1 + index),
+            loss=(1 - keep) ** 2 / (1 + index),
+        )
+        for index, width in enumerate(WIDTHS)
+        for keep in (0.75, 0.5, 0.3125, 0.15625, 0.09375)
+    ]
+
+
 def middle() -> list[ev.Event]:
     """Probes and fine-tunes, up to a fine-tune under way."""
-    out: list[ev.Event] = [ev.PhaseStarted(phase="channels")]
+    out: list[ev.Event] = [
+        ev.PhaseStarted(phase="sensitivity"),
+        *sensitivity(),
+        ev.PhaseStarted(phase="channels"),
+    ]
     for number, (keep, value) in enumerate(
         ((0.7, 0.929), (0.5, 0.914), (0.35, 0.861), (0.25, 0.742), (0.18, 0.51)), start=1
     ):
