@@ -22,6 +22,8 @@ IN_MEMORY_BYTES = 128 << 20
 """Pixels of a source up to this many bytes are kept in memory."""
 
 _RELEASE_BYTES = 32 << 20
+_BLOCK_BYTES = 2 << 20  # largest folio of the page cache: mapped whole by a touch
+_ROWS = 8
 _COPY_BYTES = 8 << 20
 _SPARE_BYTES = 512 << 20
 
@@ -36,11 +38,22 @@ class StreamedArray(np.memmap):
     _touched: int = 0
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, np.ndarray) and key.ndim == 1 and key.dtype.kind in "iu":
+            return self._rows(key)
         found = super().__getitem__(key)
         if isinstance(found, np.ndarray):
             found = found.view(np.ndarray)
             self._note(found.nbytes)
         return found
+
+    def _rows(self, indices: np.ndarray) -> np.ndarray:
+        """Scattered rows. Each may bring a whole block of the page cache into this process."""
+        out = np.empty((len(indices), *self.shape[1:]), self.dtype)
+        for start in range(0, len(indices), _ROWS):
+            some = indices[start : start + _ROWS]
+            out[start : start + len(some)] = super().__getitem__(some)
+            self._note(max(out[0].nbytes, _BLOCK_BYTES) * len(some))
+        return out
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
