@@ -173,7 +173,7 @@ def compare(
     return max(diff for diff, _ in pairs), max(rel for _, rel in pairs)
 
 
-SEEN_SAMPLES = 2000
+SEEN_SAMPLES = 4000
 
 
 def seen_note(opened: Opened, rows: np.ndarray) -> tuple[str, ...]:

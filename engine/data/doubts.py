@@ -37,7 +37,7 @@ def looks_seen(metric: str, trained: np.ndarray, unseen: np.ndarray) -> bool:
     if not error < _TELLING_SE:
         return False
     sign = 1 if metric_named(metric).higher_is_better else -1
-    return sign * (value(metric, trained) - value(metric, unseen)) < 0.5 * error
+    return sign * (value(metric, trained) - value(metric, unseen)) <= 0.0
 
 
 def unevenness(counts: tuple[int, ...]) -> float:
@@ -90,8 +90,8 @@ def seen_sentence(metric: str, trained: float, unseen: float) -> str:
     """What to say where :func:`looks_seen` is true."""
     return (
         f"The {metric} on the search images ({unseen:.4f}) is as good as on the train images "
-        f"({trained:.4f}): the model was probably trained on both, and figures then promise too "
-        "much. --seen yes says so."
+        f"({trained:.4f}): either the model was trained on both, and figures promise too much "
+        "(--seen yes says so), or it was trained too briefly for a difference."
     )
 
 
