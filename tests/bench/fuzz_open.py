@@ -261,21 +261,27 @@ def rebuild_opened(payload: list[list[str | None]]) -> list[str]:
     return codes
 
 
+def _cpu_of_children_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def run_cell(cell: int, size: int, rebuild: int) -> dict[str, Any]:
     """Open the files of one cell and rebuild some of those that open."""
     counts: Counter[str] = Counter()
     opened: list[list[str | None]] = []
     failures: list[str] = []
-    slowest = 0.0
+    slowest = slowest_cpu = 0.0
     with tempfile.TemporaryDirectory() as folder:
         for made in damaged_files(Path(folder), size, cell):
-            start = time.perf_counter()
+            start, before = time.perf_counter(), _cpu_of_children_s()
             try:
                 code = answer(made.path, lambda p, w=made.weights: view_model(p, weights=w))  # type: ignore[misc]
             except (SecateurError, AssertionError) as error:
                 code = "FAILED"
                 failures.append(f"{made.kind} {made.mutation}: {error}")
             slowest = max(slowest, time.perf_counter() - start)
+            slowest_cpu = max(slowest_cpu, _cpu_of_children_s() - before)
             counts[f"{made.kind} {made.mutation} {code}"] += 1
             if code == "opened" and made.kind != "tflite" and len(opened) < rebuild:
                 weights = None if made.weights is None else str(made.weights)
@@ -290,6 +296,7 @@ def run_cell(cell: int, size: int, rebuild: int) -> dict[str, Any]:
         "opened": sum(n for key, n in counts.items() if key.endswith(" opened")),
         "failures": failures,
         "slowest_s": round(slowest, 2),
+        "slowest_cpu_s": round(slowest_cpu, 2),
         "peak_bytes_of_a_child": peak,
         "rebuilt": codes.count("opened"),
         "rebuild_refused": len(codes) - codes.count("opened"),
@@ -316,7 +323,8 @@ def main() -> None:
         result["environment"] = jsonio.to_plain(describe())
         with RESULTS.open("a", encoding="utf-8") as file:
             file.write(json.dumps(result) + "\n")
-        print(json.dumps({key: result[key] for key in list(result)[:8]}), flush=True)
+        result["load_average"] = round(os.getloadavg()[0], 1)
+        print(json.dumps({key: result[key] for key in list(result)[:9]}), flush=True)
         bad |= bool(result["failures"]) or result["slowest_s"] > SLOWEST_S
         bad |= result["peak_bytes_of_a_child"] > MOST_BYTES
     if bad:
