@@ -28,6 +28,7 @@ from engine.export import ExportResult, HelperProcess, export_model, latency_pai
 from engine.export.result import SUFFIXES, Clusters
 from engine.job import Budget, DataSpec, Goal, Job, Quantize
 from engine.modelfile.reader import open_model
+from engine.report.result import result_of
 from engine.runs import MODEL, RunFolder
 from engine.saving import clustered
 from engine.search.context import Opened, open_data
@@ -42,6 +43,8 @@ CHANNELS = "_channels"
 """End of the name of a cell whose search removes channels only: what makes raw files small."""
 
 TIMED_RUNS = 200
+THREADS = {1: "latency_1_thread_ms", 2: "latency_ms"}
+"""Small nets on two threads mostly wait for each other: both are told."""
 FIGURES = ("status", "tolerance", "drop", "baseline", "final", "controls", "seed", "cost")
 Row: TypeAlias = dict[str, Any]
 
@@ -159,9 +162,11 @@ def table(job: Job, pruned: Path, opened: Opened, samples: Path, folder: Path) -
             row |= figures(found, clusters)
             if kind.to == "tflite":
                 timed.append((row, out))
-        latencies = latency_pair([path for _, path in timed], runs=TIMED_RUNS, caller=caller)
-    for (row, _), latency in zip(timed, latencies, strict=True):
-        row["latency_ms"] = jsonio.to_plain(latency)
+        paths = [path for _, path in timed]
+        for threads, key in THREADS.items():
+            latencies = latency_pair(paths, threads=threads, runs=TIMED_RUNS, caller=caller)
+            for (row, _), latency in zip(timed, latencies, strict=True):
+                row[key] = jsonio.to_plain(latency)
     return rows
 
 
@@ -173,13 +178,14 @@ def goal(rows: list[Row]) -> dict[str, Any]:
 
     dense, own = row("dense", "tflite int8"), row("pruned", "tflite int8")
     smaller = dense["bytes"] / own["bytes"]
-    faster = dense["latency_ms"]["median"] / own["latency_ms"]["median"]
+    faster = {key: dense[key]["median"] / own[key]["median"] for key in THREADS.values()}
     apart = abs(own["value"] - own["model_value"])
     return {
         "times_smaller_raw": smaller,
-        "times_faster": faster,
+        "times_faster": faster["latency_1_thread_ms"],
+        "times_faster_2_threads": faster["latency_ms"],
         "metric_apart": apart,
-        "met": smaller >= SMALLER and faster >= FASTER and apart <= POINTS + 1e-9,
+        "met": smaller >= SMALLER and min(faster.values()) >= FASTER and apart <= POINTS + 1e-9,
     }
 
 
@@ -196,6 +202,7 @@ def figures(found: ExportResult, clusters: Clusters | None) -> Row:
         "model_value": found.checks.model_value,
         "samples": found.checks.samples,
         "zeros": found.checks.zeros,
+        "latency_1_thread_ms": None,
         "latency_ms": None,
         "ops": found.ops,
         "clusters": jsonio.to_plain(clusters),
@@ -211,17 +218,18 @@ def show(rows: list[Row]) -> None:
             print(f"{name} refused: {row['refused']}")
             continue
         speed = ""
-        if row["latency_ms"] is not None:
-            median, p90 = row["latency_ms"]["median"], row["latency_ms"]["p90"]
-            times = control["latency_ms"]["median"] / median
-            speed = f"{median:7.3f} ms p90 {p90:7.3f} ({times:4.1f}x)"
+        for key in THREADS.values():
+            if row[key] is not None:
+                median, p90 = row[key]["median"], row[key]["p90"]
+                times = control[key]["median"] / median
+                speed += f" {median:6.3f} ms p90 {p90:6.3f} ({times:4.1f}x)"
         coded = (
             "" if row["clusters"] is None else f" Huffman {row['clusters']['huffman_bytes']:,} B"
         )
         print(
             f"{name} {row['bytes']:9,} B ({control['bytes'] / row['bytes']:5.1f}x) "
             f"gzip {row['gzip_bytes']:9,} {row['metric']} {row['value']:.4f} "
-            f"(model {row['model_value']:.4f}) agree {row['agreement']:.4f} {speed}{coded}"
+            f"(model {row['model_value']:.4f}) agree {row['agreement']:.4f}{speed}{coded}"
         )
 
 
@@ -251,7 +259,8 @@ def main() -> None:
                 api.prune(job_of(cell, options.shared), run)
             else:
                 run = options.run
-            job, result = RunFolder.open(run).job(), RunFolder.open(run).result() or {}
+            made = RunFolder.open(run)
+            job, result = made.job(), result_of(made.state())
             samples, folder = Path(scratch) / "samples.npz", Path(scratch) / "files"
             folder.mkdir()
             file, weights = open_model(Path(job.model))
