@@ -44,7 +44,8 @@ CHANNELS = "_channels"
 
 TIMED_RUNS = 200
 THREADS = {1: "latency_1_thread_ms", 2: "latency_ms"}
-"""Small nets on two threads mostly wait for each other: both are told."""
+"""Both are told; the goal is read on one: small nets on two threads mostly wait for each other, the
+more so the busier the machine is."""
 FIGURES = ("status", "tolerance", "drop", "baseline", "final", "controls", "seed", "cost")
 Row: TypeAlias = dict[str, Any]
 
@@ -185,7 +186,9 @@ def goal(rows: list[Row]) -> dict[str, Any]:
         "times_faster": faster["latency_1_thread_ms"],
         "times_faster_2_threads": faster["latency_ms"],
         "metric_apart": apart,
-        "met": smaller >= SMALLER and min(faster.values()) >= FASTER and apart <= POINTS + 1e-9,
+        "met": smaller >= SMALLER
+        and faster["latency_1_thread_ms"] >= FASTER
+        and apart <= POINTS + 1e-9,
     }
 
 
