@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,7 +198,7 @@ def preflight(job: Job) -> None:
     from engine.modelfile.consent import require_allowed
     from engine.modelfile.reader import read_model
 
-    _check_tolerance(job.goal.tolerance)
+    runs.check_tolerance(job.goal.tolerance)
     for source in (job.data.source, job.data.test):
         if source is not None and source != "digits" and not Path(source).exists():
             raise UserError(
@@ -249,7 +248,7 @@ def resume(
     state = folder.state()
     finished = state.status in ("met", "not_met")
     if target is not None or tolerance is not None:
-        _set_goal(folder, finished=finished, target=target, tolerance=tolerance, most=max_trials)
+        folder.set_goal(target=target, tolerance=tolerance, max_trials=max_trials)
     elif finished and state.job is not None and state.job.goal == folder.job().goal:
         result = folder.result()
         if result is not None:
@@ -268,38 +267,6 @@ def _check_sparse_speed(graph: LayerGraph) -> None:
             f"{found.sentence} Received: --sparse-for speed.",
             "Leave it out, or cut channels for speed: --minimise latency.",
         )
-
-
-def _check_tolerance(tolerance: float) -> None:
-    """Refuse a tolerance that makes no sense."""
-    if tolerance < 0.0:
-        raise UserError(
-            "tolerance.negative",
-            f"The tolerance cannot be below 0: {tolerance}.",
-            "0.01 is one point of accuracy.",
-        )
-
-
-def _set_goal(
-    folder: runs.RunFolder, *, finished: bool, target: float | None, tolerance: float | None,
-    most: int | None,
-) -> None:  # fmt: skip
-    """Write a new goal into a finished run's job."""
-    if not finished:
-        raise UserError(
-            "goal.unfinished",
-            f"A new goal needs a run that has ended; this one has not: {folder.path}.",
-            "Go on with it first: 'secateur resume' without a goal.",
-        )
-    job = folder.job()
-    _check_tolerance(job.goal.tolerance if tolerance is None else tolerance)
-    goal = replace(
-        job.goal,
-        target=job.goal.target if target is None else target,
-        tolerance=job.goal.tolerance if tolerance is None else tolerance,
-    )
-    budget = replace(job.budget, max_trials=most)
-    folder.set_job(replace(job, goal=goal, budget=budget))
 
 
 def follow(

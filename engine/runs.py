@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,6 +32,22 @@ LOG = "log.txt"
 CHECKPOINTS = "checkpoints"
 EXPORTS = "exports"
 EXPORT_LOG = "exports.jsonl"
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Refuse a tolerance that makes no sense.
+
+    Raises
+    ------
+    UserError
+        Where it is below 0.
+    """
+    if tolerance < 0.0:
+        raise UserError(
+            "tolerance.negative",
+            f"The tolerance cannot be below 0: {tolerance}.",
+            "0.01 is one point of accuracy.",
+        )
 
 
 def default_base() -> Path:
@@ -127,6 +143,37 @@ class RunFolder:
     def set_job(self, job: Job) -> None:
         """Put another job in the place of this run's."""
         jsonio.write_json(self.path / JOB, job)
+
+    def set_goal(
+        self, *, target: float | None = None, tolerance: float | None = None,
+        max_trials: int | None = None,
+    ) -> None:  # fmt: skip
+        """Write a new goal into this finished run's job; what is None stays as it was.
+
+        Parameters
+        ----------
+        max_trials
+            Fine-tunes for the new goal, at most; None: the engine decides.
+
+        Raises
+        ------
+        UserError
+            Where the run has not ended by itself, or the tolerance is below 0.
+        """
+        if self.state().status not in ("met", "not_met"):
+            raise UserError(
+                "goal.unfinished",
+                f"A new goal needs a run that has ended; this one has not: {self.path}.",
+                "Go on with it first: 'secateur resume' without a goal.",
+            )
+        job = self.job()
+        goal = replace(
+            job.goal,
+            target=job.goal.target if target is None else target,
+            tolerance=job.goal.tolerance if tolerance is None else tolerance,
+        )
+        check_tolerance(goal.tolerance)
+        self.set_job(replace(job, goal=goal, budget=replace(job.budget, max_trials=max_trials)))
 
     def lock(self) -> None:
         """Claim this run for this process until :meth:`close`.

@@ -29,12 +29,24 @@ ENGINE_NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewGoal:
+    """Another goal for a run that has ended; what is None stays as it was."""
+
+    target: float | None = None
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """A search to be run: a new one (``job`` given) or one to go on with (``job`` None)."""
+    """A search to be run: a new one (``job`` given) or one to go on with (``job`` None).
+
+    ``goal`` is another goal for one that has ended.
+    """
 
     run: Path
     job: Job | None
     module: str = "engine.worker"
+    goal: NewGoal | None = None
 
 
 class EngineThread(QThread):
@@ -143,6 +155,8 @@ class EngineThread(QThread):
         record = record_of(folder.events())
         with self._lock:
             self._record = record
+        if search.goal is not None:
+            folder.set_goal(target=search.goal.target, tolerance=search.goal.tolerance)
         return folder.path
 
     def _adopt(self, process: EngineProcess) -> None:

@@ -156,6 +156,7 @@ class MainWindow(QMainWindow):
             "pause": self.search.toggle_pause,
             "stop": session.stop,
             "resume": session.resume_run,
+            "new_goal": self._ask_goal,
             "export": lambda: self.show_stage("export"),
             "fit": self.search.fit,
             "copy_csv": self.layers.copy,
@@ -287,6 +288,7 @@ class MainWindow(QMainWindow):
         actions["pause"].setText("&Resume" if session.state.status == "paused" else "&Pause")
         actions["stop"].setEnabled(searching and not session.stopping)
         actions["resume"].setEnabled(session.can_resume)
+        actions["new_goal"].setEnabled(session.can_set_goal)
         actions["close_all"].setEnabled(not searching)
         actions[f"look_{self.settings.look()}"].setChecked(True)
         if searching and not self._clock.isActive():
@@ -331,6 +333,10 @@ class MainWindow(QMainWindow):
         self.banner.tell("good", f"Copied: {what}")
         self._banner_place.show()
         QTimer.singleShot(4000, self.banner, self.banner.hide_if_good)
+
+    def _ask_goal(self) -> None:
+        self.show_stage("search")
+        self.search.end_card.ask_goal()
 
     def _close_panels(self) -> None:
         self.banner.hide()

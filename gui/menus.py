@@ -48,6 +48,7 @@ class Menus:
         self._add(search, "pause", "&Pause", "Ctrl+P")
         self._add(search, "stop", "S&top", "Ctrl+.")
         self._add(search, "resume", "&Resume this run", "Ctrl+Shift+R")
+        self._add(search, "new_goal", "New &goal \u2026", "Ctrl+G")
         search.addSeparator()
         self._add(search, "export", "&Export \u2026", "Ctrl+E")
         view = bar.addMenu("&View")

@@ -20,7 +20,7 @@ from engine.runstate import RunState
 from engine.telling.record import Record, record_of
 from gui.commands import JsonCommand, evaluate_command
 from gui.data_facts import baseline_in, found_in
-from gui.engine_thread import EngineThread, Search
+from gui.engine_thread import EngineThread, NewGoal, Search
 from gui.facts import ModelFacts, read_facts
 from gui.tasks import Tasks
 from gui.wishes import Baseline, Options, Wishes
@@ -161,6 +161,11 @@ class Session(QObject):
         """Go on with the run that is open and not at its end."""
         if self.run is not None and not self.searching:
             self.begin(Search(run=self.run, job=None, module=self._engine))
+
+    def set_new_goal(self, goal: NewGoal) -> None:
+        """Search again in the open run, which has ended, for another goal."""
+        if self.run is not None and self.can_set_goal:
+            self.begin(Search(run=self.run, job=None, module=self._engine, goal=goal))
 
     def open_run(self, path: Path) -> None:
         """Show an earlier run as its journal tells it; its model is read too where it is there."""
@@ -345,6 +350,14 @@ class Session(QObject):
         if self.run is None or self.searching:
             return False
         return self.state.status in ("failed", "stopped", "running", "paused")
+
+    @property
+    def can_set_goal(self) -> bool:
+        """Whether the open run can be searched again for another goal."""
+        state = self.state
+        if self.run is None or self.searching or state.status not in ("met", "not_met"):
+            return False
+        return state.job is not None and state.job.strategy == "heuristic"
 
     def _on_kill_due(self) -> None:
         if self._thread is not None:

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.events import Sizes
+from engine.events import Sizes, TrialDone
 from engine.runstate import RunState
 from engine.telling import sentences, units
 
@@ -139,6 +139,22 @@ def cloud(state: RunState, measure: Measure) -> Cloud:
             t.value is not None and x_of(t.sizes, measure) is None for t in state.trials
         ),
     )
+
+
+def pick(state: RunState, measure: Measure, floor: float) -> TrialDone | None:
+    """The smallest fine-tune with a checkpoint that holds a floor other than the run's."""
+    base = state.baseline
+    sign = 1.0 if base is None or base.higher_is_better else -1.0
+    sizes = {
+        trial.trial: x
+        for trial in state.trials
+        if trial.kind == "fine_tune"
+        and trial.checkpoint is not None
+        and trial.value is not None
+        and sign * trial.value >= sign * floor
+        and (x := x_of(trial.sizes, measure)) is not None
+    }
+    return state.trial(min(sizes, key=sizes.__getitem__)) if sizes else None
 
 
 def _range_y(

@@ -11,13 +11,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
+from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.runstate import RunState
 from engine.telling import units
-from engine.telling.cloud import Cloud, Measure, Point, cloud, measure_name, measure_value
+from engine.telling.cloud import (
+    Cloud,
+    Measure,
+    Point,
+    cloud,
+    measure_name,
+    measure_value,
+    pick,
+)
 from gui.theme import colours, theme
 from gui.views.plots import Plot, UnitAxis, line_pen
 
@@ -25,10 +33,12 @@ from gui.views.plots import Plot, UnitAxis, line_pen
 class CloudPlot(QWidget):
     """The cloud of one run; ``chosen`` carries a trial's id (-1: the baseline).
 
-    ``noted`` tells what the view leaves out.
+    ``noted`` tells what the view leaves out. ``floor_moved`` carries the floor that a person
+    dragged the line to and the trial that is picked there, or None.
     """
 
     chosen = Signal(int)
+    floor_moved = Signal(float, object)
     noted = Signal(str)
 
     def __init__(self) -> None:
@@ -36,6 +46,7 @@ class CloudPlot(QWidget):
         self._state = RunState()
         self._shown: Cloud | None = None
         self._selected: int | None = None
+        self._own_floor: float | None = None
         self._pens: dict[str, Any] = {}
         self._brushes: dict[str, Any] = {}
         self._bottom = UnitAxis("bottom", lambda v: units.tick(units.short_count(v)), log=True)
@@ -44,7 +55,11 @@ class CloudPlot(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
+        self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.plot.installEventFilter(self)
         self._floor = pg.InfiniteLine(angle=0, movable=False)
+        self._floor.sigDragged.connect(self._on_floor_dragged)
+        self._floor.sigPositionChangeFinished.connect(self._on_floor_dropped)
         self._target = pg.InfiniteLine(angle=0, movable=False)
         self._floor_text = pg.TextItem(anchor=(1, 0))
         self._target_text = pg.TextItem(anchor=(1, 1))
@@ -72,6 +87,9 @@ class CloudPlot(QWidget):
     def show_state(self, state: RunState, measure: Measure, selected: int | None) -> None:
         """Draw a run in a measure, one trial marked."""
         found = cloud(state, measure)
+        if self._shown is not None and found.floor != self._shown.floor:
+            self._own_floor = None
+        self._floor.setMovable(state.ended is not None and found.floor is not None)
         if found == self._shown and selected == self._selected:
             self._state = state
             return
@@ -88,11 +106,12 @@ class CloudPlot(QWidget):
         self.plot.setLabel("left", f"{name}, %" if share else name)
         self.scatter.setData(spots=[self._spot(p) for p in found.points])
         self._rings.setData(spots=[*self._ring_spots(found)])
-        for line, value in ((self._floor, found.floor), (self._target, found.target)):
+        floor = found.floor if self._own_floor is None else self._own_floor
+        for line, value in ((self._floor, floor), (self._target, found.target)):
             line.setVisible(value is not None)
             if value is not None:
                 line.setValue(value)
-        self._floor_text.setText(f"floor {units.metric_value(found.floor, found.metric)}")
+        self._word_floor(found)
         self._target_text.setText(f"target {units.metric_value(found.target, found.metric)}")
         self.plot.fit(math.log10(found.left), math.log10(found.right), found.low, found.high)
         self._place_texts()
@@ -100,9 +119,58 @@ class CloudPlot(QWidget):
     def fit(self) -> None:
         """Show all that is worth showing, after a zoom by hand."""
         self.plot.follow()
+        self._own_floor = None
         if self._shown is not None:
             s = self._shown
+            if s.floor is not None:
+                self._floor.setValue(s.floor)
+            self._word_floor(s)
             self.plot.fit(math.log10(s.left), math.log10(s.right), s.low, s.high)
+
+    @property
+    def floor(self) -> float | None:
+        """The floor on show: the run's, or where a person dragged it."""
+        shown = None if self._shown is None else self._shown.floor
+        return shown if self._own_floor is None else self._own_floor
+
+    def move_floor(self, floor: float) -> None:
+        """Put the floor elsewhere and pick the smallest checkpoint that holds it."""
+        self._floor.setValue(floor)
+        self._on_floor_dragged()
+        self._on_floor_dropped()
+
+    def _on_floor_dragged(self, *_: object) -> None:
+        if self._shown is not None:
+            self._own_floor = float(self._floor.value())
+            self._word_floor(self._shown)
+            self._place_texts()
+
+    def _on_floor_dropped(self, *_: object) -> None:
+        if self._shown is not None and self._own_floor is not None:
+            picked = pick(self._state, self._shown.measure, self._own_floor)
+            self.floor_moved.emit(self._own_floor, None if picked is None else picked.trial)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Qt: up and down move the floor of a run that has ended."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            key = event.key()
+            step = (key == Qt.Key.Key_Up) - (key == Qt.Key.Key_Down)
+            if step and self._floor.movable and self._shown is not None:
+                fine = 0.001 if units.is_share(self._shown.metric) else 0.01
+                self.move_floor(float(self._floor.value()) + step * fine)
+                return True
+        return super().eventFilter(watched, event)
+
+    def _word_floor(self, found: Cloud) -> None:
+        if self._own_floor is None:
+            text = f"floor {units.metric_value(found.floor, found.metric)}"
+            if self._floor.movable:
+                text += ", drag to pick another"
+        else:
+            picked = pick(self._state, found.measure, self._own_floor)
+            holds = "no checkpoint" if picked is None else f"fine-tune {picked.trial}"
+            text = f"{units.metric_value(self._own_floor, found.metric)}: {holds}"
+        self._floor_text.setText(text)
 
     def _spot(self, point: Point) -> dict[str, Any]:
         c = colours()
@@ -148,7 +216,7 @@ class CloudPlot(QWidget):
             return
         (left, right), (low, high) = self.plot.getViewBox().viewRange()
         edge = right - 0.01 * (right - left)
-        for text, value in ((self._floor_text, found.floor), (self._target_text, found.target)):
+        for text, value in ((self._floor_text, self.floor), (self._target_text, found.target)):
             text.setVisible(value is not None and low <= value <= high)
             if value is not None:
                 text.setPos(edge, value)
@@ -204,6 +272,7 @@ class CloudPlot(QWidget):
         c = colours()
         self.plot.restyle()
         self._floor.setPen(line_pen(c.floor, 1.6))
+        self._floor.setHoverPen(line_pen(c.floor, 3.2))
         self._target.setPen(line_pen(c.target, 1.6, dashed=True))
         self._floor_text.setColor(QColor(c.floor))
         self._target_text.setColor(QColor(c.target))

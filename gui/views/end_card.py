@@ -6,13 +6,14 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QHBoxLayout
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from engine.runs import MODEL
 from engine.runstate import RunState
 from engine.telling import sentences
 from engine.telling.ending import end_numbers, end_words
 from gui.theme import GRID, set_role
+from gui.views.new_goal import NewGoalRow
 from gui.widgets.basics import Card, button, label
 from gui.widgets.numbers import Numbers
 
@@ -22,6 +23,7 @@ class EndCard(Card):
 
     export_wanted = Signal()
     resume_wanted = Signal()
+    goal_wanted = Signal(object)
     copied = Signal(str)
 
     def __init__(self) -> None:
@@ -36,12 +38,17 @@ class EndCard(Card):
         self.body.addLayout(row)
         self.numbers = Numbers()
         self.body.addWidget(self.numbers)
-        row = QHBoxLayout()
-        row.setSpacing(GRID)
         self.verdict = label("", "muted", wrap=True, select=True)
-        row.addWidget(self.verdict, 1)
-        row.addSpacing(GRID)
+        self.body.addWidget(self.verdict)
+        self._verbs = QWidget()
+        row = QHBoxLayout(self._verbs)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GRID)
+        row.addStretch(1)
         self.resume_button = button("Resume", self.resume_wanted.emit, tip="Go on with this run")
+        self.goal_button = button(
+            "New goal", self.ask_goal, tip="Search on for another floor, from these trials (Ctrl+G)"
+        )
         self.folder_button = button("Open the folder", self._open_folder)
         self.copy_button = button(
             "Copy the line that loads it", self._copy_line, tip="Python, for the clipboard"
@@ -49,22 +56,37 @@ class EndCard(Card):
         self.export_button = button("Export", self.export_wanted.emit, role="primary", tip="Ctrl+E")
         for made in (
             self.resume_button,
+            self.goal_button,
             self.folder_button,
             self.copy_button,
             self.export_button,
         ):
-            row.addWidget(made, 0, Qt.AlignmentFlag.AlignBottom)
-        self.body.addLayout(row)
+            row.addWidget(made)
+        self.body.addWidget(self._verbs)
+        self.goal = NewGoalRow()
+        self.goal.shown.connect(self._verbs.setHidden)
+        self.goal.wanted.connect(self.goal_wanted)
+        self.body.addWidget(self.goal)
+        self._state = RunState()
         self._run: Path | None = None
         self.hide()
 
-    def show_end(self, state: RunState, run: Path | None, *, can_resume: bool) -> None:
+    def ask_goal(self) -> None:
+        """Offer target and tolerance to be changed."""
+        if not self.goal_button.isHidden():
+            self.goal.ask(self._state)
+
+    def show_end(
+        self, state: RunState, run: Path | None, *, can_resume: bool, can_set_goal: bool
+    ) -> None:
         """Show how a run ended; nothing while it goes on."""
         ended = state.status in ("met", "not_met", "stopped", "failed")
         self.setVisible(ended)
         if not ended:
             return
-        self._run = run
+        if run != self._run:
+            self.goal.close_row()
+        self._run, self._state = run, state
         self.title.setText("" if run is None else run.name)
         self.head.setText(sentences.headline(state))
         self.chip.setText(sentences.status(state))
@@ -81,6 +103,7 @@ class EndCard(Card):
         self.copy_button.setVisible(has_model)
         self.folder_button.setVisible(run is not None)
         self.resume_button.setVisible(can_resume)
+        self.goal_button.setVisible(can_set_goal)
 
     def model_path(self) -> Path | None:
         """The model that the run ended with, None where there is none."""

@@ -70,6 +70,7 @@ class SearchPanel(QStackedWidget):
         self.end_card = EndCard()
         self.end_card.export_wanted.connect(self.export_wanted)
         self.end_card.resume_wanted.connect(session.resume_run)
+        self.end_card.goal_wanted.connect(session.set_new_goal)
         self.end_card.copied.connect(self.copied)
         layout.addWidget(self.end_card)
         layout.addWidget(self._make_middle(), 1)
@@ -207,6 +208,7 @@ class SearchPanel(QStackedWidget):
         self.measured.make_plot()
         self.cloud.chosen.connect(self._on_point)
         self.cloud.noted.connect(self.note.setText)
+        self.cloud.floor_moved.connect(self._on_floor_moved)
         self._cloud_place.addWidget(self.cloud)
         self._dirty = True
         self._on_tick()
@@ -255,8 +257,13 @@ class SearchPanel(QStackedWidget):
         self._dirty = False
         state = self._session.state
         self._show_header(state)
-        can_resume = self._session.can_resume
-        self.end_card.show_end(state, self._session.run, can_resume=can_resume)
+        session = self._session
+        self.end_card.show_end(
+            state,
+            session.run,
+            can_resume=session.can_resume,
+            can_set_goal=session.can_set_goal,
+        )
         self._show_measures(state)
         metric = None if state.baseline is None else state.baseline.metric
         self.log_model.set_log(self._session.record.log, metric)
@@ -351,6 +358,12 @@ class SearchPanel(QStackedWidget):
     def _on_point(self, trial: int) -> None:
         self.select_trial(None if trial < 0 else trial)
         self.trial_chosen.emit(trial)
+
+    def _on_floor_moved(self, floor: float, trial: int | None) -> None:
+        if not self.end_card.goal.isHidden():
+            self.end_card.goal.set_floor(floor)
+        if trial is not None:
+            self._on_point(trial)
 
     def _on_log_chosen(self, index: QModelIndex) -> None:
         trial = index.data(TRIAL_ROLE)

@@ -87,7 +87,7 @@ def test_that_tab_reaches_start_and_the_sentence(ready: MainWindow, qtbot: QtBot
     ready.activateWindow()
     seen: list[QWidget] = []
     widget: QWidget | None = ready.setup.model_card.strip
-    for _ in range(80):
+    for _ in range(400):
         widget = None if widget is None else widget.nextInFocusChain()
         if widget is None:
             break
