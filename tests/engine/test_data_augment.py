@@ -134,3 +134,25 @@ def test_that_uneven_classes_are_seen_and_weighted() -> None:
     weights = balanced_weights((10, 30, 0))
     assert weights == pytest.approx((2.0, 2 / 3, 1.0))
     assert balanced_weights((1, 999))[0] == 10.0
+
+
+def test_that_a_wide_tolerance_lets_no_strange_change_in_and_all_must_hold_together() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (400, 8, 8, 1)).astype(np.uint8)
+    labels = np.zeros(400, np.int64)
+    part = Part(images=images, labels=labels)
+    wrong = {"flip": 1, "shift": 2, "crop": 3, "colour": 12, "flip_vertical": 200}
+
+    def changed(
+        change: Augmentation, pixels: np.ndarray, ids: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        out = pixels.astype(np.float32)
+        out[: sum(wrong[name] for name in change.names)] = -1.0  # these the model gets wrong
+        return out, ids
+
+    def model(pixels: np.ndarray) -> np.ndarray:
+        return np.eye(2)[(pixels.mean((1, 2, 3)) < 0).astype(int)]
+
+    found = measure_augmentation(model, changed, part, TASK, tolerance=0.3)
+    assert found.chosen.names == ("flip", "shift")  # a crop too would be 6 of 400, above 4
+    assert found.drops["crop"] == pytest.approx(3 / 400)
