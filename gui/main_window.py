@@ -39,6 +39,7 @@ from gui.session import Session
 from gui.settings import Settings
 from gui.status_words import StatusWords
 from gui.theme import GRID, Choice, theme
+from gui.views.compare import ComparePanel
 from gui.views.export import ExportPanel
 from gui.views.inspector import InspectorPanel
 from gui.views.layers import LayersPanel
@@ -52,6 +53,7 @@ STAGES = (
     ("setup", "Set up", "sliders-horizontal"),
     ("search", "Search", "chart-scatter"),
     ("layers", "Layers", "layers"),
+    ("compare", "Compare", "git-compare"),
     ("export", "Export", "package-check"),
 )
 LOG_TAIL_BYTES = 8000
@@ -91,6 +93,7 @@ class MainWindow(QMainWindow):
         self.setup = SetUpPanel(self.session)
         self.search = SearchPanel(self.session)
         self.layers = LayersPanel(self.session)
+        self.compare = ComparePanel(self.session)
         self.export = ExportPanel(self.session)
         self.inspector = InspectorPanel()
         self.banner = Banner()
@@ -112,7 +115,7 @@ class MainWindow(QMainWindow):
         self._on_verbs_changed()
 
     def _lay_out(self) -> None:
-        for panel in (self.setup, self.search, self.layers, self.export):
+        for panel in (self.setup, self.search, self.layers, self.compare, self.export):
             self.stages.addWidget(panel)
         banner_place = QWidget()
         banner_layout = QVBoxLayout(banner_place)
@@ -198,6 +201,9 @@ class MainWindow(QMainWindow):
         self.layers.layer_chosen.connect(self._on_layer_chosen)
         self.layers.open_wanted.connect(self.opener.choose_model)
         self.layers.copied.connect(self._on_copied)
+        self.compare.layer_chosen.connect(self._on_layer_chosen)
+        self.compare.set_up_wanted.connect(lambda: self.show_stage("setup"))
+        self.inspector.compare_wanted.connect(self._on_compare_wanted)
         self.export.failed.connect(lambda error: self._on_failed(error, False))
         self.export.copied.connect(self._on_copied)
         self.export.place_wanted.connect(self.choose_export_place)
@@ -328,6 +334,10 @@ class MainWindow(QMainWindow):
     def _on_export_wanted(self, source: Path | None = None) -> None:
         self.export.choose_source(source)
         self.show_stage("export")
+
+    def _on_compare_wanted(self, trial: int) -> None:
+        self.compare.choose(trial)
+        self.show_stage("compare")
 
     def _on_copied(self, what: str) -> None:
         self.banner.tell("good", f"Copied: {what}")

@@ -57,6 +57,7 @@ class Menus:
                 ("stage_setup", "Set &up"),
                 ("stage_search", "&Search"),
                 ("stage_layers", "&Layers"),
+                ("stage_compare", "&Compare"),
                 ("stage_export", "&Export"),
             ),
             start=1,
@@ -64,7 +65,7 @@ class Menus:
             self._add(view, name, text, f"Alt+{number}")
         view.addSeparator()
         self._add(view, "fit", "&Fit the cloud", "Ctrl+0")
-        self._add(view, "copy_csv", "&Copy the layer table as CSV", "Ctrl+Shift+C")
+        self._add(view, "copy_csv", "Copy the layer &table as CSV", "Ctrl+Shift+C")
         self._add(view, "close_panels", "Close message and inspector", "Esc")
         view.addSeparator()
         look = view.addMenu("&Look")

@@ -24,6 +24,7 @@ class InspectorPanel(QWidget):
 
     closed = Signal()
     export_wanted = Signal(object)
+    compare_wanted = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,9 +62,12 @@ class InspectorPanel(QWidget):
         layout.addWidget(self.title)
         layout.addWidget(self.words)
         layout.addWidget(self.facts)
+        self.compare_button = button("Compare", self._on_compare, tip="Against the model as opened")
+        layout.addWidget(self.compare_button)
         layout.addWidget(self.export_button)
         layout.addStretch(1)
         self._source: Path | None = None
+        self._trial = -1
         theme().changed.connect(self._restyle)
         self._restyle()
         self.hide()
@@ -79,6 +83,8 @@ class InspectorPanel(QWidget):
         kept = run / trial.checkpoint if run is not None and trial.checkpoint is not None else None
         self._source = kept if kept is not None and kept.is_file() else None
         self.export_button.setVisible(self._source is not None)
+        self._trial = trial.trial
+        self.compare_button.setVisible(trial.kind == "fine_tune" and bool(trial.layers))
         self.show()
 
     def show_baseline(self, state: RunState) -> None:
@@ -107,6 +113,7 @@ class InspectorPanel(QWidget):
         self.facts.show_pairs(tuple(pairs))
         self._source = None
         self.export_button.hide()
+        self.compare_button.hide()
         self.show()
 
     def show_layer(self, layer: LayerState, model: ModelFacts | None) -> None:
@@ -118,7 +125,11 @@ class InspectorPanel(QWidget):
         self.facts.show_pairs(layer_pairs(layer, model))
         self._source = None
         self.export_button.hide()
+        self.compare_button.hide()
         self.show()
+
+    def _on_compare(self) -> None:
+        self.compare_wanted.emit(self._trial)
 
     def _on_export(self) -> None:
         if self._source is not None:
