@@ -117,8 +117,8 @@ class DataOpened:
 
     ``near_ties`` are preprocessings that do as well as the one chosen; ``label_order`` the model's
     output for each class of the data, where that explains a poor value. ``counts`` has a row for
-    train, search and report: samples by class. ``preview`` is a folder of thumbnails, relative to
-    the run's, see :mod:`engine.data.preview`.
+    train, search and report: samples by class; ``split_sha256`` says who is in each of them.
+    ``preview`` is a folder of thumbnails, relative to the run's, see :mod:`engine.data.preview`.
     """
 
     source: str
@@ -135,6 +135,7 @@ class DataOpened:
     near_ties: tuple[str, ...] = ()
     label_order: tuple[int, ...] | None = None
     counts: tuple[tuple[int, ...], ...] = ()
+    split_sha256: tuple[str, ...] = ()
     preview: str | None = None
 
 

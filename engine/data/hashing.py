@@ -53,6 +53,11 @@ def listing_sha256(files: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def split_sha256(hashes: Iterable[str]) -> str:
+    """SHA-256 of the sorted sample hashes of a part: who is in it, in whatever order."""
+    return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()
+
+
 def arrays_sha256(arrays: Iterable[np.ndarray]) -> str:
     """SHA-256 over types, shapes and bytes of arrays, in order."""
     digest = hashlib.sha256()

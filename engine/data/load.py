@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from engine.data.hashing import split_sha256
 from engine.data.images import ImageTarget, fit_images, target_of
 from engine.data.labels import Labels, understand_labels
 from engine.data.naming import parse_preprocess
@@ -222,6 +223,7 @@ def _divided(
         seen=seen,
         divided=how,
         duplicates=copies,
+        split_sha256=tuple(split_sha256(part.hashes) for part in three),
         notes=tuple(dict.fromkeys(notes)),
         script=source.script,
     )

@@ -81,6 +81,8 @@ class LoadedData:
         part; ``whole``: 70/15/15 of data without parts.
     duplicates
         Search and report images that are exact copies of a train image.
+    split_sha256
+        Identity of train, search and report part: of their sorted sample hashes.
     notes
         What was recognised or assumed, one sentence each.
     script
@@ -98,5 +100,6 @@ class LoadedData:
     divided: Literal["given", "halved", "whole"]
     ignore_label: int | None = None
     duplicates: int = 0
+    split_sha256: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     script: Script = field(default_factory=Script)

@@ -60,6 +60,9 @@ def result_of(state: RunState) -> dict[str, Any]:
         "splits": None
         if data is None
         else {"train": data.train, "search": data.search, "report": data.report},
+        "split_sha256": None
+        if data is None or not data.split_sha256
+        else dict(zip(("train", "search", "report"), data.split_sha256, strict=True)),
     }
 
 

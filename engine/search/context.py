@@ -247,6 +247,7 @@ def data_opened(opened: Opened) -> ev.DataOpened:
         near_ties=opened.near_ties,
         label_order=opened.label_order,
         counts=rooms.counts_by_part(data),
+        split_sha256=data.split_sha256,
     )
 
 

@@ -122,6 +122,17 @@ def test_that_an_npz_without_parts_is_divided_and_said_so(
     assert load(path, seen="yes").seen == "yes"
 
 
+def test_that_the_division_is_recorded_and_follows_the_samples_alone(tmp_path: Path) -> None:
+    one = arrays()
+    mixed = np.random.default_rng(3).permutation(len(one["x"]))
+    loaded = load(save(tmp_path / "a.npz", x=one["x"], y=one["y"]))
+    again = load(save(tmp_path / "b.npz", x=one["x"][mixed], y=one["y"][mixed]))
+    assert len(set(loaded.split_sha256)) == 3
+    assert again.split_sha256 == loaded.split_sha256
+    fewer = load(save(tmp_path / "c.npz", x=one["x"][1:], y=one["y"][1:]))
+    assert fewer.split_sha256 != loaded.split_sha256
+
+
 def test_that_unknown_arrays_beside_are_ignored(tmp_path: Path) -> None:
     one = arrays(20)
     loaded = load(save(tmp_path / "a.npz", x=one["x"], y=one["y"], names=np.array(["a"])))
