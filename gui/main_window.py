@@ -95,7 +95,7 @@ class MainWindow(QMainWindow):
         self.layers = LayersPanel(self.session)
         self.compare = ComparePanel(self.session)
         self.export = ExportPanel(self.session)
-        self.inspector = InspectorPanel()
+        self.inspector = InspectorPanel(self.session.tasks)
         self.banner = Banner()
         self.status = StatusBar()
         self.stages = QStackedWidget()
@@ -321,7 +321,8 @@ class MainWindow(QMainWindow):
         found = next((s for s in self.layers.layers if s.name == name), None)
         if found is None:
             return
-        self.inspector.show_layer(found, self.session.wishes.model)
+        model, source = self.session.wishes.model, self.session.file_on_show
+        self.inspector.show_layer(found, model, self.layers.layers, source)
         for strip in (self.setup.model_card.strip, self.search.strip):
             strip.select(name)
         self.search.measured.select_layer(name)

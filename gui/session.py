@@ -98,6 +98,15 @@ class Session(QObject):
         """The search under way."""
         return self._thread
 
+    @property
+    def file_on_show(self) -> Path | None:
+        """The file of the layers on show: of the best checkpoint so far, else the opened model."""
+        best = self.state.best_trial
+        if self.run is not None and best is not None and best.layers:
+            return None if best.checkpoint is None else self.run / best.checkpoint
+        model = self.wishes.model
+        return Path(model.path) if model is not None and model.prunable else None
+
     # wishes
 
     def open_model(self, path: Path, custom: Path | None = None) -> None:

@@ -13,7 +13,9 @@ from engine.telling import sentences, units
 from engine.telling.layers import kept_share, zero_share
 from gui.facts import ModelFacts
 from gui.icons import icon
+from gui.tasks import Tasks
 from gui.theme import GRID, colours, theme
+from gui.views.weights import WeightsView, scale_of
 from gui.widgets.basics import Facts, Page, button, label
 
 WIDTH = 34 * GRID
@@ -26,7 +28,7 @@ class InspectorPanel(QWidget):
     export_wanted = Signal(object)
     compare_wanted = Signal(int)
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: Tasks) -> None:
         super().__init__()
         self.setObjectName("inspector")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -62,6 +64,8 @@ class InspectorPanel(QWidget):
         layout.addWidget(self.title)
         layout.addWidget(self.words)
         layout.addWidget(self.facts)
+        self.weights = WeightsView(tasks)
+        layout.addWidget(self.weights)
         self.compare_button = button("Compare", self._on_compare, tip="Against the model as opened")
         layout.addWidget(self.compare_button)
         layout.addWidget(self.export_button)
@@ -84,6 +88,7 @@ class InspectorPanel(QWidget):
         self._source = kept if kept is not None and kept.is_file() else None
         self.export_button.setVisible(self._source is not None)
         self._trial = trial.trial
+        self.weights.hide()
         self.compare_button.setVisible(trial.kind == "fine_tune" and bool(trial.layers))
         self.show()
 
@@ -111,18 +116,27 @@ class InspectorPanel(QWidget):
             ("after gzip", units.size(base.sizes.tflite_gzip_bytes)),
         ]
         self.facts.show_pairs(tuple(pairs))
+        self.weights.hide()
         self._source = None
         self.export_button.hide()
         self.compare_button.hide()
         self.show()
 
-    def show_layer(self, layer: LayerState, model: ModelFacts | None) -> None:
-        """Facts of a layer."""
+    def show_layer(
+        self,
+        layer: LayerState,
+        model: ModelFacts | None,
+        layers: tuple[LayerState, ...] = (),
+        source: Path | None = None,
+    ) -> None:
+        """Facts of a layer, and its weights where ``source`` is the file that has them."""
         self.kind.setText("Layer")
         self.title.setText(layer.name)
         self.words.setText(f"Not cut: {layer.reason}" if layer.reason else "")
         self.words.setVisible(bool(layer.reason))
         self.facts.show_pairs(layer_pairs(layer, model))
+        custom = None if model is None or model.custom is None else Path(model.custom)
+        self.weights.show_layer(layer, scale_of(layer, layers), source, custom)
         self._source = None
         self.export_button.hide()
         self.compare_button.hide()
