@@ -203,6 +203,7 @@ class MainWindow(QMainWindow):
         self.layers.copied.connect(self._on_copied)
         self.compare.layer_chosen.connect(self._on_layer_chosen)
         self.compare.set_up_wanted.connect(lambda: self.show_stage("setup"))
+        self.inspector.exclude_wanted.connect(self._on_exclude_wanted)
         self.inspector.compare_wanted.connect(self._on_compare_wanted)
         self.export.failed.connect(lambda error: self._on_failed(error, False))
         self.export.copied.connect(self._on_copied)
@@ -322,7 +323,8 @@ class MainWindow(QMainWindow):
         if found is None:
             return
         model, source = self.session.wishes.model, self.session.file_on_show
-        self.inspector.show_layer(found, model, self.layers.layers, source)
+        excluded = None if self.session.searching else self._excluded(name)
+        self.inspector.show_layer(found, model, self.layers.layers, source, excluded)
         for strip in (self.setup.model_card.strip, self.search.strip):
             strip.select(name)
         self.search.measured.select_layer(name)
@@ -335,6 +337,13 @@ class MainWindow(QMainWindow):
     def _on_export_wanted(self, source: Path | None = None) -> None:
         self.export.choose_source(source)
         self.show_stage("export")
+
+    def _excluded(self, layer: str) -> bool:
+        return layer in self.session.wishes.options.exclude
+
+    def _on_exclude_wanted(self, layer: str) -> None:
+        self.session.toggle_excluded(layer)
+        self._on_layer_chosen(layer)
 
     def _on_compare_wanted(self, trial: int) -> None:
         self.compare.choose(trial)

@@ -122,6 +122,8 @@ class Session(QObject):
 
     def set_data(self, spec: DataSpec | None) -> None:
         """Choose the data."""
+        if spec is not None:
+            spec = replace(spec, augment=self.wishes.options.augment)
         if spec != self.wishes.data:
             self._wish(data=spec)
             self._forget_measurements()
@@ -134,7 +136,18 @@ class Session(QObject):
     def set_options(self, options: Options) -> None:
         """Set the options."""
         if options != self.wishes.options:
-            self._wish(options=options)
+            data = self.wishes.data
+            if data is not None:
+                data = replace(data, augment=options.augment)
+            self._wish(options=options, data=data)
+
+    def toggle_excluded(self, layer: str) -> None:
+        """Leave a layer's channels alone in the next search, or no longer."""
+        before = self.wishes.options.exclude
+        after = tuple(n for n in before if n != layer)
+        if after == before:
+            after = (*before, layer)
+        self.set_options(replace(self.wishes.options, exclude=after))
 
     def measure_baseline(self) -> None:
         """Measure the unpruned model on the search split, without a search."""
@@ -282,6 +295,10 @@ class Session(QObject):
             strategy=job.strategy,
             criterion=job.criterion,
             quantize=job.quantize,
+            allocation=job.allocation,
+            augment=job.data.augment,
+            exclude=job.exclude,
+            through_norms=job.through_norms,
             budget=job.budget,
             seed=job.seed,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.job import Budget, DataSpec, Goal, Job, Quantize, Strategy
+from engine.job import Allocation, Budget, DataSpec, Goal, Job, Quantize, Strategy
 from gui.facts import ModelFacts
 
 
@@ -15,6 +15,10 @@ class Options:
     strategy: Strategy = "heuristic"
     criterion: str = "auto"
     quantize: Quantize = "none"
+    allocation: Allocation = "sensitivity"
+    augment: str = "auto"
+    exclude: tuple[str, ...] = ()
+    through_norms: bool = False
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
 
@@ -63,5 +67,8 @@ class Wishes:
             strategy=options.strategy,
             criterion=options.criterion,
             quantize=options.quantize,
+            allocation=options.allocation,
+            exclude=options.exclude,
+            through_norms=options.through_norms,
             seed=options.seed,
         )

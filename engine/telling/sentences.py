@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from engine import events as ev
 from engine.errors import ErrorInfo
-from engine.job import Minimise, Quantize, Strategy
+from engine.job import Allocation, Minimise, Quantize, Strategy
 from engine.runstate import RunState
 from engine.telling import units
 from engine.telling.record import LogEvent
@@ -64,9 +64,18 @@ STRATEGIES: Final[dict[Strategy, str]] = {
 CRITERIA: Final[dict[str, str]] = {
     "auto": "Automatic (gamma where there is one)",
     "gamma": "Scale of the batch norm (gamma)",
-    "norm": "Size of the weights (norm)",
+    "norm": "Size of the weights (L2 norm)",
+    "norm-l1": "Sum of the weights' sizes (L1 norm)",
     "gamma-norm": "Gamma times norm",
     "random": "Random, as a control",
+}
+ALLOCATIONS: Final[dict[Allocation, str]] = {
+    "sensitivity": "By probed sensitivity (default)",
+    "global": "One threshold for all groups",
+}
+AUGMENTS: Final[dict[str, str]] = {
+    "auto": "Automatic: what the model bears, measured",
+    "none": "None",
 }
 QUANTIZE: Final[dict[Quantize, str]] = {
     "none": "No, 32-bit floats",

@@ -27,6 +27,7 @@ class InspectorPanel(QWidget):
     closed = Signal()
     export_wanted = Signal(object)
     compare_wanted = Signal(int)
+    exclude_wanted = Signal(str)
 
     def __init__(self, tasks: Tasks) -> None:
         super().__init__()
@@ -67,6 +68,8 @@ class InspectorPanel(QWidget):
         self.weights = WeightsView(tasks)
         layout.addWidget(self.weights)
         self.compare_button = button("Compare", self._on_compare, tip="Against the model as opened")
+        self.exclude_button = button("", self._on_exclude, tip="For the next search")
+        layout.addWidget(self.exclude_button)
         layout.addWidget(self.compare_button)
         layout.addWidget(self.export_button)
         layout.addStretch(1)
@@ -89,6 +92,7 @@ class InspectorPanel(QWidget):
         self.export_button.setVisible(self._source is not None)
         self._trial = trial.trial
         self.weights.hide()
+        self.exclude_button.hide()
         self.compare_button.setVisible(trial.kind == "fine_tune" and bool(trial.layers))
         self.show()
 
@@ -117,6 +121,7 @@ class InspectorPanel(QWidget):
         ]
         self.facts.show_pairs(tuple(pairs))
         self.weights.hide()
+        self.exclude_button.hide()
         self._source = None
         self.export_button.hide()
         self.compare_button.hide()
@@ -128,8 +133,16 @@ class InspectorPanel(QWidget):
         model: ModelFacts | None,
         layers: tuple[LayerState, ...] = (),
         source: Path | None = None,
+        excluded: bool | None = None,
     ) -> None:
-        """Facts of a layer, and its weights where ``source`` is the file that has them."""
+        """Facts of a layer, and its weights where ``source`` is the file that has them.
+
+        ``excluded`` says whether the next search leaves it alone; None: that is not to be chosen.
+        """
+        text = "Let it be cut again" if excluded else "Leave it alone"
+        self.exclude_button.setText(text)
+        self.exclude_button.setAccessibleName(text)
+        self.exclude_button.setVisible(excluded is not None and layer.prunable)
         self.kind.setText("Layer")
         self.title.setText(layer.name)
         self.words.setText(f"Not cut: {layer.reason}" if layer.reason else "")
@@ -141,6 +154,9 @@ class InspectorPanel(QWidget):
         self.export_button.hide()
         self.compare_button.hide()
         self.show()
+
+    def _on_exclude(self) -> None:
+        self.exclude_wanted.emit(self.title.text())
 
     def _on_compare(self) -> None:
         self.compare_wanted.emit(self._trial)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QGridLayout, QSpinBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLineEdit, QSpinBox, QWidget
 
 from engine.job import Budget, Strategy
 from engine.telling import sentences
@@ -17,7 +17,7 @@ OFFERED: tuple[Strategy, ...] = ("heuristic", "structured", "unstructured", "thr
 
 
 class OptionsForm(QWidget):
-    """Strategy, criterion, quantisation, budget, seed; ``changed`` carries :class:`Options`."""
+    """All that has a good default; ``changed`` carries :class:`Options`."""
 
     changed = Signal(object)
 
@@ -34,6 +34,13 @@ class OptionsForm(QWidget):
         self.strategy = _combo(tuple((key, sentences.STRATEGIES[key]) for key in OFFERED))
         self.criterion = _combo(tuple(sentences.CRITERIA.items()))
         self.quantize = _combo(tuple(sentences.QUANTIZE.items()))
+        self.allocation = _combo(tuple(sentences.ALLOCATIONS.items()))
+        self.augment = _combo(tuple(sentences.AUGMENTS.items()))
+        self.exclude = QLineEdit()
+        self.exclude.setPlaceholderText("conv1, block2/*")
+        self.exclude.setClearButtonEnabled(True)
+        self.exclude.setAcceptDrops(False)
+        self.norms = QCheckBox("Allowed")
         self.epochs = _spin(0, 1000, " epochs")
         self.fine_tunes = _spin(0, 1000, " fine-tunes")
         self.minutes = _spin(0, 100_000, " min")
@@ -46,8 +53,16 @@ class OptionsForm(QWidget):
         self._row(0, 1, "Epochs", self.epochs, "Of each fine-tune")
         self._row(1, 1, "Fine-tunes", self.fine_tunes, "At most; probes are not counted")
         self._row(2, 1, "Time", self.minutes, "At most, for the whole search")
-        for box in (self.strategy, self.criterion, self.quantize):
+        self._row(
+            4, 0, "Leave alone", self.exclude, "Layers or groups by name or pattern, by comma"
+        )
+        self._row(3, 1, "Allocation", self.allocation, "How a cut is shared among the groups")
+        self._row(4, 1, "Augmentation", self.augment, "Random changes of images in fine-tunes")
+        self._row(5, 1, "Cuts in norms", self.norms, "Through layer, group and unit norms")
+        for box in (self.strategy, self.criterion, self.quantize, self.allocation, self.augment):
             box.currentIndexChanged.connect(self._on_edit)
+        self.exclude.editingFinished.connect(self._on_edit)
+        self.norms.toggled.connect(self._on_edit)
         for spin in (self.epochs, self.fine_tunes, self.minutes, self.seed):
             spin.valueChanged.connect(self._on_edit)
 
@@ -73,12 +88,17 @@ class OptionsForm(QWidget):
             (self.strategy, options.strategy),
             (self.criterion, options.criterion),
             (self.quantize, options.quantize),
+            (self.allocation, options.allocation),
+            (self.augment, options.augment),
         ):
             index = box.findData(key)
             if index < 0:
                 box.addItem(key, key)
                 index = box.count() - 1
             box.setCurrentIndex(index)
+        if names_in(self.exclude.text()) != options.exclude:
+            self.exclude.setText(", ".join(options.exclude))
+        self.norms.setChecked(options.through_norms)
         budget = options.budget
         self.epochs.setValue(budget.epochs or 0)
         self.fine_tunes.setValue(budget.max_trials or 0)
@@ -93,6 +113,10 @@ class OptionsForm(QWidget):
             strategy=self.strategy.currentData(),
             criterion=self.criterion.currentData(),
             quantize=self.quantize.currentData(),
+            allocation=self.allocation.currentData(),
+            augment=self.augment.currentData(),
+            exclude=names_in(self.exclude.text()),
+            through_norms=self.norms.isChecked(),
             budget=Budget(
                 epochs=self.epochs.value() or None,
                 max_trials=self.fine_tunes.value() or None,
@@ -104,6 +128,11 @@ class OptionsForm(QWidget):
     def _on_edit(self) -> None:
         if not self._filling:
             self.changed.emit(self.options())
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names between commas, each once."""
+    return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
 
 
 def _combo(items: tuple[tuple[str, str], ...]) -> QComboBox:
