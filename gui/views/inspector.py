@@ -68,7 +68,7 @@ class InspectorPanel(QWidget):
         self.weights = WeightsView(tasks)
         layout.addWidget(self.weights)
         self.compare_button = button("Compare", self._on_compare, tip="Against the model as opened")
-        self.exclude_button = button("", self._on_exclude, tip="For the next search")
+        self.exclude_button = button("Leave it alone", self._on_exclude, tip="For the next search")
         layout.addWidget(self.exclude_button)
         layout.addWidget(self.compare_button)
         layout.addWidget(self.export_button)

@@ -103,6 +103,18 @@ def at_rest(camera: Studio, run: Path) -> None:
     camera.until(lambda: window.session.run is not None)
     window.show_stage("layers")
     camera.shoot("layers")
+    cut = max(
+        (s for s in window.layers.layers if s.prunable and s.zeros),
+        key=lambda s: s.prunable_weights,
+        default=None,
+    )
+    if cut is not None:
+        window.layers.layer_chosen.emit(cut.name)
+        camera.until(lambda: window.inspector.weights.kernel.isVisible())
+        camera.shoot("weights")
+        window.inspector.closed.emit()
+    window.show_stage("compare")
+    camera.shoot("compare")
     window.show_stage("export")
     camera.shoot("export")
 
