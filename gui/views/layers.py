@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.events import LayerState
+from engine.events import LayerState, SensitivityMeasured
 from engine.telling import units
 from engine.telling.sensitivity import at_half
 from gui.models.layers import LAYER_ROLE, LayerFilter, LayerTableModel
@@ -36,6 +36,7 @@ class LayersPanel(QStackedWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
+        self._probed: tuple[SensitivityMeasured, ...] | None = None
         self.addWidget(self._make_empty())
         page = QWidget()
         self.addWidget(page)
@@ -136,7 +137,9 @@ class LayersPanel(QStackedWidget):
         self.title.setText(name)
         best = session.state.best_trial
         self.which.setText("as opened" if best is None else f"after fine-tune {best.trial}")
-        self.model.set_sensitivity(at_half(session.state))
+        if session.state.sensitivity is not self._probed:
+            self._probed = session.state.sensitivity
+            self.model.set_sensitivity(at_half(session.state))
         if layers is self.model.layers:
             return
         self.model.set_layers(layers)
