@@ -232,6 +232,48 @@ def test_that_a_keras_2_0_sequential_list_opens(tmp_path: Path) -> None:
     _same(path, truth)
 
 
+def test_that_a_keras_2_2_sequential_with_its_known_differences_opens(tmp_path: Path) -> None:
+    """Layers in a dictionary; ReLU, UpSampling2D and Flatten without what came to them later."""
+    conv = {"padding": "same", "data_format": "channels_last", "dilation_rate": [1, 1],
+            "activation": "linear", "use_bias": False, "kernel_initializer": VARIANCE}  # fmt: skip
+    config = {"class_name": "Sequential", "config": {"name": "sequential_1", "layers": [
+        _layer2("Conv2D", name="c", batch_input_shape=[None, 8, 8, 2], dtype="float32", filters=4,
+                kernel_size=[3, 3], strides=[2, 2], **conv),
+        _layer2("BatchNormalization", name="n", axis=-1, momentum=0.99, epsilon=0.001, center=True,
+                scale=False, beta_initializer=ZEROS, moving_mean_initializer=ZEROS,
+                moving_variance_initializer={"class_name": "Ones", "config": {}}),
+        _layer2("ReLU", name="r", max_value=6.0),
+        _layer2("UpSampling2D", name="u", size=[2, 2], data_format="channels_last"),
+        _layer2("DepthwiseConv2D", name="w", kernel_size=[3, 3], strides=[1, 1], padding="valid",
+                depth_multiplier=1, data_format="channels_last", activation="relu",
+                use_bias=True, depthwise_initializer=VARIANCE, bias_initializer=ZEROS),
+        _layer2("MaxPooling2D", name="m", pool_size=[2, 2], padding="valid", strides=[2, 2],
+                data_format="channels_last"),
+        _layer2("Dropout", name="o", rate=0.5, noise_shape=None, seed=None),
+        _layer2("Flatten", name="f"),
+        _layer2("Dense", name="d", units=3, activation="linear", use_bias=True,
+                kernel_initializer=VARIANCE, bias_initializer=ZEROS),
+        _layer2("Softmax", name="s", axis=-1),
+    ]}}  # fmt: skip
+    kernel, beta, mean, variance = _array(3, 3, 2, 4), _array(4), _array(4), np.abs(_array(4)) + 0.5
+    depthwise, depth_bias, dense, bias = _array(3, 3, 4, 1), _array(4), _array(36, 3), _array(3)
+    path = _write(tmp_path / "net.h5", config, {
+        "c": [("c/kernel:0", kernel)],
+        "n": [("n/beta:0", beta), ("n/moving_mean:0", mean), ("n/moving_variance:0", variance)],
+        "w": [("w/depthwise_kernel:0", depthwise), ("w/bias:0", depth_bias)],
+        "d": [("d/kernel:0", dense), ("d/bias:0", bias)],
+        "r": [], "u": [], "m": [], "o": [], "f": [], "s": []},
+        version="2.2.2", backend="tensorflow")  # fmt: skip
+    truth = keras.Sequential([
+        keras.Input((8, 8, 2)), L.Conv2D(4, 3, strides=2, padding="same", use_bias=False),
+        L.BatchNormalization(scale=False), L.ReLU(6.0), L.UpSampling2D(2),
+        L.DepthwiseConv2D(3, activation="relu"), L.MaxPooling2D(2), L.Dropout(0.5), L.Flatten(),
+        L.Dense(3), L.Softmax(),
+    ])  # fmt: skip
+    truth.set_weights([kernel, beta, mean, variance, depthwise, depth_bias, dense, bias])
+    _same(path, truth)
+
+
 def test_that_a_keras_2_3_graph_with_its_known_differences_opens(tmp_path: Path) -> None:
     """``Model``, ``groups`` where Keras 3 has none, a list as axis, numbers as arrays."""
 
