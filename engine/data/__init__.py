@@ -17,7 +17,15 @@ from engine.data.doubts import (
 )
 from engine.data.find import Found, find_preprocess
 from engine.data.load import load
-from engine.data.metrics import METRICS, Metric, metric_named, metrics_for, per_sample, value
+from engine.data.metrics import (
+    METRICS,
+    Metric,
+    compiled_metric,
+    metric_named,
+    metrics_for,
+    per_sample,
+    value,
+)
 from engine.data.naming import PreprocessWish, parse_preprocess
 from engine.data.order import parse_order, reordered
 from engine.data.parts import LoadedData, Part
@@ -56,6 +64,7 @@ __all__ = [
     "balanced_weights",
     "class_counts",
     "class_weights",
+    "compiled_metric",
     "counts_by_part",
     "find_preprocess",
     "find_task",

@@ -7,7 +7,7 @@ a bootstrap's) gives a value. It knows nothing of models, files and pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +76,24 @@ def metrics_for(task: Task) -> tuple[str, ...]:
     if task.classes <= _TOP:
         names = [name for name in names if name != "top5"]
     return tuple(sorted(names, key=lambda name: name != task.metric))
+
+
+_COMPILED = {
+    "meaniou": "mean_iou", "onehotmeaniou": "mean_iou", "binaryiou": "iou", "f1score": "macro_f1",
+    "mae": "mae", "meanabsoluteerror": "mae",
+}  # fmt: skip
+"""What Keras's names of metrics mean here. Its accuracy is not among them: it is the default where
+it says something, and for maps, most of which are background, it says little."""
+
+
+def compiled_metric(names: Iterable[str], task: Task) -> str | None:
+    """The first metric that a model was compiled with and that can judge the task; None: none."""
+    known = metrics_for(task)
+    for name in names:
+        found = _COMPILED.get(name.replace("_", "").lower())
+        if found in known:
+            return found
+    return None
 
 
 def per_sample(

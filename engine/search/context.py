@@ -6,9 +6,10 @@ Owns how a job becomes that context, telling as it goes. It judges nothing and t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,6 +24,7 @@ from engine.data.tf_preprocess import as_tf
 from engine.errors import UserError
 from engine.export.sparse_speed import fast_when_sparse
 from engine.job import Job
+from engine.modelfile.compiled import compiled_of
 from engine.modelfile.graph import LayerGraph, ModelFile, Weights
 from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build
@@ -184,7 +186,9 @@ def open_data(
         data = rooms.reordered(data, rooms.parse_order(job.data.label_order))
     task = rooms.find_task(graph, data.train.labels, data.script)
     measure = Measure(
-        name=metric_name(task, job.goal.metric), task=task, ignore_label=data.ignore_label
+        name=metric_name(task, job.goal.metric, file.compile_config),
+        task=task,
+        ignore_label=data.ignore_label,
     )
     predictor = Predictor(model, as_is, batch_size=batch_for(data.train.images))
 
@@ -209,8 +213,10 @@ def open_data(
     )  # fmt: skip
 
 
-def metric_name(task: rooms.Task, wanted: str | None) -> str:
-    """The metric that was asked for, or the task's own.
+def metric_name(
+    task: rooms.Task, wanted: str | None, compile_config: Mapping[str, Any] | None
+) -> str:
+    """The metric that was asked for, or that the model was compiled with, or the task's own.
 
     Raises
     ------
@@ -218,7 +224,9 @@ def metric_name(task: rooms.Task, wanted: str | None) -> str:
         Where it cannot judge the task.
     """
     if wanted is None:
-        return task.metric
+        compiled = compiled_of(compile_config)
+        own = None if compiled is None else rooms.compiled_metric(compiled.metrics, task)
+        return task.metric if own is None else own
     known = rooms.metrics_for(task)
     if wanted not in known:
         raise UserError(

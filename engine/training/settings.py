@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.data.script_parts import Script
+from engine.modelfile.compiled import compiled_of
 
 OptimizerName = Literal["sgd", "adam"]
 LossKind = Literal["categorical", "binary", "values", "script"]
@@ -113,7 +114,8 @@ def default_settings(
     Nets with norms get SGD with momentum and a large rate at the start, however they were trained
     before: measured against Adam at 2e-3 on 2 short epochs, cut nets ended 0.3 (VGG) and 4.9 points
     (ResNet-20) higher, a cut net with 85 % zeros 1.6 points. Nets without norms, which such a rate
-    would break, stay with what they were compiled with, or get Adam, at a smaller rate.
+    would break, stay with what they were compiled with, or get Adam, at a smaller rate: the file's
+    own where it is one to begin with, and not the end of a schedule.
 
     Parameters
     ----------
@@ -126,8 +128,13 @@ def default_settings(
         batch_size = (
             64 if samples >= 6400 else max(8, 2 ** int(math.log2(max(samples, 1) / 50 + 1)))
         )
-    sgd = has_norms or _optimizer_class(compile_config) == "sgd"
+    compiled = compiled_of(compile_config)
+    own = None if compiled is None or compiled.optimizer is None else compiled.optimizer.lower()
+    sgd = has_norms or own == "sgd"
     rate = 1e-3 if not sgd else 0.05 if has_norms else 0.01
+    if not has_norms and compiled is not None and own in ("sgd", "adam"):
+        said = compiled.learning_rate
+        rate = said if said is not None and rate / 10 <= said <= rate else rate
     return FineTuneSettings(
         epochs=epochs,
         learning_rate=rate,
@@ -137,16 +144,3 @@ def default_settings(
         distill=distill,
         gamma_l1=gamma_l1,
     )
-
-
-def _optimizer_class(compile_config: Mapping[str, Any] | None) -> str | None:
-    """Class of the optimiser in a compile section, in lower case; None where it says nothing."""
-    if compile_config is None:
-        return None
-    optimizer = compile_config.get("optimizer") or compile_config.get("optimizer_config")
-    if isinstance(optimizer, str):
-        return optimizer.lower()
-    if isinstance(optimizer, Mapping) and isinstance(optimizer.get("class_name"), str):
-        name: str = optimizer["class_name"]
-        return name.rpartition(">")[2].lower()
-    return None

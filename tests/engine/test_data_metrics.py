@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
-from engine.data.metrics import METRICS, metrics_for, per_sample, value
+from engine.data.metrics import METRICS, compiled_metric, metrics_for, per_sample, value
 from engine.data.task import Task, TaskKind
 from engine.errors import UserError
 
@@ -44,6 +44,24 @@ def test_that_class_metrics_agree_with_scikit_learn(rng: np.random.Generator) ->
     assert of("top5", outputs, labels, what) == pytest.approx(
         oracle.top_k_accuracy_score(labels, outputs, k=5, labels=range(8))
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "kind", "expected"),
+    [
+        (("accuracy", "MeanIoU"), "segmentation", "mean_iou"),
+        (("accuracy", "BinaryIoU"), "binary_segmentation", "iou"),
+        (("F1Score",), "classification", "macro_f1"),
+        (("mean_absolute_error",), "regression", "mae"),
+        (("accuracy",), "segmentation", None),
+        (("MeanIoU",), "classification", None),
+        ((), "classification", None),
+    ],
+)
+def test_that_what_a_model_was_compiled_with_judges_it_where_it_can(
+    names: tuple[str, ...], kind: TaskKind, expected: str | None
+) -> None:
+    assert compiled_metric(names, task(kind, 8)) == expected
 
 
 def test_that_ties_do_not_help_top5() -> None:

@@ -55,6 +55,15 @@ def test_that_a_net_without_norms_stays_with_its_optimiser_and_others_get_sgd(
     assert default_settings(compiled, epochs=2, samples=10_000).optimizer == "sgd"
 
 
+@pytest.mark.parametrize(("said", "taken"), [(5e-4, 5e-4), (1e-6, 1e-3), (0.3, 1e-3)])
+def test_that_a_net_without_norms_begins_with_its_own_rate_where_that_is_a_beginning(
+    said: float, taken: float
+) -> None:
+    compiled = {"optimizer": {"class_name": "Adam", "config": {"learning_rate": said}}}
+    bare = default_settings(compiled, epochs=2, samples=10_000, has_norms=False)
+    assert bare.learning_rate == taken
+
+
 def test_that_few_images_make_small_batches_and_nets_without_norms_small_rates() -> None:
     sizes = [default_settings(None, epochs=1, samples=n).batch_size for n in (1, 300, 1000, 60_000)]
     assert sizes == sorted(sizes)
