@@ -9,12 +9,10 @@ from __future__ import annotations
 from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
     QComboBox,
     QGridLayout,
     QHBoxLayout,
-    QHeaderView,
     QStackedWidget,
     QTableView,
     QVBoxLayout,
@@ -28,7 +26,8 @@ from gui.models.diff import DiffModel
 from gui.models.layers import LAYER_ROLE, SORT_ROLE
 from gui.session import Session
 from gui.theme import GRID, set_role
-from gui.widgets.basics import Card, button, clear, label
+from gui.widgets.basics import Card, button, clear, empty_page, label
+from gui.widgets.tables import row_table
 
 
 class ComparePanel(QStackedWidget):
@@ -83,40 +82,14 @@ class ComparePanel(QStackedWidget):
         self.refresh()
 
     def _make_empty(self) -> QWidget:
-        page = QWidget()
-        layout = QVBoxLayout(page)
-        layout.addStretch(2)
-        for widget in (
-            label("Nothing to compare yet", "heading"),
-            label("Every fine-tune of a search is set against the model as opened.", "muted"),
+        return empty_page(
+            "Nothing to compare yet",
+            "Every fine-tune of a search is set against the model as opened.",
             button("Set up a search", self.set_up_wanted.emit, role="primary"),
-        ):
-            layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
-            layout.addSpacing(GRID)
-        layout.addStretch(3)
-        return page
+        )
 
     def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setAccessibleName("Layers before and after")
-        table.setModel(self.proxy)
-        table.setSortingEnabled(True)
-        table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setAlternatingRowColors(True)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setTabKeyNavigation(False)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(3 * GRID + 4)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        header.setStretchLastSection(True)
-        for column, width in enumerate((150, 150, 110, 150, 150, 140)):
-            table.setColumnWidth(column, width)
+        table = row_table(self.proxy, "Layers before and after", (150, 150, 110, 150, 150, 140))
         table.selectionModel().currentRowChanged.connect(self._on_row)
         return table
 

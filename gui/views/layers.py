@@ -5,10 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
     QHBoxLayout,
-    QHeaderView,
     QLineEdit,
     QStackedWidget,
     QTableView,
@@ -22,8 +20,9 @@ from engine.telling.sensitivity import at_half
 from gui.models.layers import LAYER_ROLE, LayerFilter, LayerTableModel
 from gui.session import Session
 from gui.theme import GRID
-from gui.widgets.basics import button, label
+from gui.widgets.basics import button, empty_page, label
 from gui.widgets.strip import LayerStrip
+from gui.widgets.tables import row_table
 
 
 class LayersPanel(QStackedWidget):
@@ -80,41 +79,16 @@ class LayersPanel(QStackedWidget):
         self.refresh()
 
     def _make_empty(self) -> QWidget:
-        page = QWidget()
-        layout = QVBoxLayout(page)
-        layout.addStretch(2)
-        for widget in (
-            label("No model yet", "heading"),
-            label("Open one to see its layers, groups and sparsity; no data needed.", "muted"),
+        return empty_page(
+            "No model yet",
+            "Open one to see its layers, groups and sparsity; no data needed.",
             button("Open a model", self.open_wanted.emit, role="primary", tip="Ctrl+O"),
-        ):
-            layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
-            layout.addSpacing(GRID)
-        layout.addStretch(3)
-        return page
+        )
 
     def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setAccessibleName("Layers")
-        table.setModel(self.filter)
-        table.setSortingEnabled(True)
-        table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setAlternatingRowColors(True)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setTabKeyNavigation(False)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(3 * GRID + 4)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionsMovable(True)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        header.setStretchLastSection(True)
-        for column, width in enumerate((140, 132, 64, 92, 96, 106, 72, 68, 100)):
-            table.setColumnWidth(column, width)
+        widths = (140, 132, 64, 92, 96, 106, 72, 68, 100)
+        table = row_table(self.filter, "Layers", widths)
+        table.horizontalHeader().setSectionsMovable(True)
         return table
 
     @property

@@ -29,7 +29,7 @@ from gui.session import Session
 from gui.theme import GRID, set_role, theme
 from gui.views.end_card import EndCard
 from gui.views.measured import MeasuredCard
-from gui.widgets.basics import Card, button, label
+from gui.widgets.basics import Card, button, empty_page, label
 from gui.widgets.legend import CloudLegend
 from gui.widgets.strip import LayerStrip
 
@@ -83,17 +83,11 @@ class SearchPanel(QStackedWidget):
     # parts
 
     def _make_empty(self) -> QWidget:
-        page = QWidget()
-        layout = QVBoxLayout(page)
-        layout.addStretch(2)
-        head = label("No search yet", "heading")
-        text = label("Choose a model, data and a goal; the search is shown here, live.", "muted")
-        go = button("Set up a search", self.set_up_wanted.emit, role="primary")
-        for widget in (head, text, go):
-            layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
-            layout.addSpacing(GRID)
-        layout.addStretch(3)
-        return page
+        return empty_page(
+            "No search yet",
+            "Choose a model, data and a goal; the search is shown here, live.",
+            button("Set up a search", self.set_up_wanted.emit, role="primary"),
+        )
 
     def _make_header(self) -> QWidget:
         header = QWidget()

@@ -57,6 +57,18 @@ def button(
     return made
 
 
+def empty_page(heading: str, text: str, action: QPushButton) -> QWidget:
+    """What a stage shows while it has nothing: what would be here, and how to get there."""
+    page = QWidget()
+    layout = QVBoxLayout(page)
+    layout.addStretch(2)
+    for widget in (label(heading, "heading"), label(text, "muted"), action):
+        layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addSpacing(GRID)
+    layout.addStretch(3)
+    return page
+
+
 class Card(QFrame):
     """A surface with a small title and a body layout."""
 
