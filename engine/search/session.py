@@ -236,8 +236,8 @@ def _keras_bytes(opened: Opened) -> int:
 
 def _strategy(context: Context, budget: Budgeted, known: tuple[Told, ...]) -> Asking:
     sizes = counts(context.candidate.graph, context.candidate.weights)
-    by_time = context.job.goal.minimise in ("macs", "latency")
-    by_time = by_time and context.job.strategy == "heuristic"
+    by_channels = context.job.goal.minimise in ("macs", "latency", "file")
+    by_channels = by_channels and context.job.strategy == "heuristic"
     path = () if context.path is None else context.path.points
     limits = Limits(
         fine_tunes=budget.fine_tunes,
@@ -247,7 +247,7 @@ def _strategy(context: Context, budget: Budgeted, known: tuple[Told, ...]) -> As
         smallest_keep=smallest_keep(context.channels),
         objective=float(sizes.nonzero),
         has_channels=removable_channels(context.channels) > 0,
-        has_weights=not by_time or context.job.sparse_for == "speed",
+        has_weights=not by_channels or context.job.sparse_for == "speed",
         path=tuple((point.keep, point.params) for point in path),
         has_gamma=any(
             w.name == "gamma" for la in context.file.graph.layers.values() for w in la.weights
