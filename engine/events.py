@@ -261,6 +261,11 @@ class TrialDone:
     checkpoint: str | None
     why: Why
 
+    @property
+    def judged(self) -> bool:
+        """Whether it could be accepted: a fine-tune, or one of them swept or as its file."""
+        return self.kind == "fine_tune" or self.checkpoint is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlMeasured:

@@ -172,7 +172,7 @@ def _sentence(event: ev.Event, state: RunState) -> str | None:
 
 
 def _trial(event: ev.TrialDone) -> str:
-    what = "probe" if event.kind == "probe" else "fine-tune"
+    what = "fine-tune" if event.kind == "fine_tune" else "result" if event.judged else "probe"
     left = "" if event.sizes is None else f", {event.sizes.nonzero:,} nonzero"
     verdict = VERDICTS.get(event.why.code, event.why.code)
     return (

@@ -303,7 +303,7 @@ def _kind(event: LogEvent) -> str:
         case ev.PhaseStarted():
             return "phase"
         case ev.TrialDone():
-            if event.kind == "probe":
+            if not event.judged:
                 return "probe"
             return "accepted" if event.accepted else "rejected"
         case ev.Warned():

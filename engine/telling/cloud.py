@@ -116,7 +116,7 @@ def cloud(state: RunState, measure: Measure) -> Cloud:
                 trial=trial.trial,
                 x=x,
                 y=trial.value,
-                kind=trial.kind,
+                kind="fine_tune" if trial.judged else "probe",
                 accepted=trial.accepted,
                 best=trial.trial == state.best,
             )

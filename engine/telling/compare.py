@@ -15,7 +15,7 @@ from engine.telling import sentences, units
 CONTROLS = {"dense_fine_tuned": "As opened, fine-tuned", "dense_int8": "As opened, 8-bit"}
 """Models that stand beside the result, by the engine's name."""
 
-Kind = Literal["same", "changed", "removed", "added"]
+Kind = Literal["same", "changed", "zeroed", "removed", "added"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,9 @@ class LayerDiff:
             return "added"
         if self.after is None:
             return "removed"
-        return "same" if _shown(self.before) == _shown(self.after) else "changed"
+        if _shown(self.before) == _shown(self.after):
+            return "same"
+        return "zeroed" if self.before.params == self.after.params else "changed"
 
     @property
     def layer(self) -> LayerState:
@@ -53,8 +55,8 @@ class LayerDiff:
 
 
 def comparable(state: RunState) -> tuple[TrialDone, ...]:
-    """The fine-tunes that can be compared, the newest first."""
-    found = [t for t in state.trials if t.kind == "fine_tune" and t.layers]
+    """The fine-tunes that can be compared, and what was swept of them, the newest first."""
+    found = [t for t in state.trials if t.layers and t.judged and t.step != "quantize"]
     return tuple(sorted(found, key=lambda t: t.trial, reverse=True))
 
 

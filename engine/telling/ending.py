@@ -65,7 +65,7 @@ def drop_interval(interval: tuple[float, float], metric: str | None) -> str:
 
 def cost_words(state: RunState) -> str:
     """What a run cost."""
-    probes = [t for t in state.trials if t.kind == "probe"]
+    probes = [t for t in state.trials if not t.judged]
     tunes = [t for t in state.trials if t.kind == "fine_tune"]
     epochs = sum(t.epochs for t in tunes)
     seconds = state.ended.seconds if state.ended is not None else None

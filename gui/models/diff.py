@@ -80,7 +80,7 @@ COLUMNS: tuple[DiffColumn, ...] = (
         tip="Share of the kernel's weights that are exactly zero",
     ),
 )
-WORDS = {"same": "", "changed": "cut", "removed": "gone", "added": "new"}
+WORDS = {"same": "", "changed": "cut", "zeroed": "zeroed", "removed": "gone", "added": "new"}
 
 
 class DiffModel(QAbstractTableModel):

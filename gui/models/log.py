@@ -36,7 +36,7 @@ def mark(event: LogEvent) -> tuple[str, str]:
     """Icon and colour role of a line."""
     match event:
         case ev.TrialDone():
-            if event.kind == "probe":
+            if not event.judged:
                 return "search", "probe"
             if event.accepted:
                 return "circle-check", "good"

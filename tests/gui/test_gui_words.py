@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from engine import events as ev
 from engine.errors import ErrorInfo
 from engine.job import Minimise, Quantize, Strategy
-from engine.runstate import fold_all
+from engine.runstate import fold, fold_all
 from engine.telling import sentences, units
 from engine.telling.cloud import cloud, measure_value, measures
 from engine.telling.ending import end_numbers, end_words
 from engine.telling.record import LOG_LIMIT, Record, advance, record_of
+from gui.models.log import mark
 from tests.gui import story
 
 N = units.NBSP
@@ -182,8 +184,6 @@ def test_that_the_end_card_says_what_is_held_and_what_it_cost() -> None:
 def test_that_samples_needed_are_named_where_the_data_are_too_few() -> None:
     state = fold_all(story.whole())
     assert state.report is not None
-    from dataclasses import replace
-
     report = replace(state.report, confirmed=False, samples_needed=21_000)
     text = sentences.report_verdict(report, "accuracy")
     assert "21,000" in text
@@ -208,3 +208,16 @@ def test_that_a_run_without_a_baseline_has_an_empty_cloud() -> None:
     assert found.points == ()
     assert found.floor is None
     assert found.low < found.high
+
+
+def test_that_a_swept_result_is_shown_as_a_result_and_not_as_a_probe() -> None:
+    state = fold_all(story.whole())
+    best = state.best_trial
+    assert best is not None
+    swept = replace(best, trial=99, kind="probe", epochs=0)
+    found = cloud(fold(state, swept), "nonzero")
+    point = next(p for p in found.points if p.trial == 99)
+    assert (point.kind, point.accepted) == ("fine_tune", True)
+    assert mark(swept)[0] == "circle-check"
+    unkept = replace(swept, trial=100, checkpoint=None, accepted=False, best=False)
+    assert mark(unkept)[0] == "search"
