@@ -104,13 +104,17 @@ def test_that_each_advisory_has_a_file_that_is_refused(
 def test_that_the_whole_corpus_is_refused_within_the_child_s_limits(
     corpus: dict[str, Path], marker: Path
 ) -> None:
+    def peak_kib() -> int:
+        """Of the largest child that ever ended: other tests of this process have had some too."""
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+    before_kib = peak_kib()
     for name, path in corpus.items():
         start = time.monotonic()
         with pytest.raises(UserError):
             read_model(path)
         assert time.monotonic() - start < 10, name
-    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    assert peak_kib < 2 << 20
+    assert peak_kib() < max(2 << 20, before_kib + 1)
     assert not marker.exists()
 
 
