@@ -88,7 +88,8 @@ class WidthCost:
     """Parameters and multiply-adds of a model as a function of its groups' widths.
 
     Every position of a weight's axis belongs to a group or to none, so the size of the weight is a
-    product of sums that are linear in the widths. Exact where groups are cut in whole units.
+    product of sums that are linear in the widths. Exact where every channel of a group is read as
+    often as the others, which a slice or a flatten of part of a tensor breaks.
     """
 
     def __init__(self, channels: Channels) -> None:
