@@ -130,8 +130,13 @@ def _edges(limits: Limits) -> tuple[Edge, Edge]:
 def split(reduction: float, limits: Limits) -> tuple[float, float]:
     """Keep ratio and sparsity that together leave one ``reduction``-th of the parameters nonzero.
 
-    What the floors of the channels do not allow is asked of the weights.
+    What the floors of the channels do not allow is asked of the weights. Where only one of both is
+    there to be removed, or is of use to the goal, all of it is asked of that one.
     """
+    if not limits.has_weights:
+        return limits.keep_at(1.0 / reduction), 0.0
+    if not limits.has_channels:
+        return 1.0, 1.0 - max(SMALLEST_DENSITY, 1.0 / reduction)
     by_weights = min(reduction, 1.0 / FREE_DENSITY)
     beyond = reduction / by_weights
     keep = limits.keep_at(beyond**-CHANNEL_PART) if beyond > 1.0 else 1.0

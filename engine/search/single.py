@@ -57,13 +57,8 @@ def unstructured(limits: Limits) -> Asking:
         yield from weights(Accepted(left=limits.fine_tunes), limits.fine_tunes, step="weights")
 
 
-def channels(
-    done: Accepted, share: int, limits: Limits, *, bracket: float = BRACKET_RATIO
-) -> Asking:
-    """Lower the keep ratio until the floor is met no more; at most ``share`` fine-tunes.
-
-    ``bracket`` is the ratio of a keep that held to one that did not which is narrow enough.
-    """
+def channels(done: Accepted, share: int, limits: Limits) -> Asking:
+    """Lower the keep ratio until the floor is met no more; at most ``share`` fine-tunes."""
     keep = yield from first_keep(done, limits)
     holds, breaks = 1.0, 0.0
     reason = "bracket"
@@ -74,7 +69,7 @@ def channels(
             holds = min(holds, told.keep)
         else:
             breaks = max(breaks, keep)
-        if breaks > 0.0 and holds / breaks < bracket:
+        if breaks > 0.0 and holds / breaks < BRACKET_RATIO:
             return
         if holds <= limits.smallest_keep * BRACKET_RATIO:
             return

@@ -285,6 +285,21 @@ def test_that_a_new_goal_goes_on_from_what_is_known_without_a_probe() -> None:
     assert ask.parent in {t.trial for t in known}
 
 
+@pytest.mark.parametrize("kind", ["channels", "weights"])
+def test_that_a_new_goal_leaves_alone_what_the_run_left_alone(kind: str) -> None:
+    limits = replace(
+        LIMITS, fine_tunes=3, has_channels=kind == "channels", has_weights=kind == "weights"
+    )
+    first = fake_trainer(heuristic(replace(limits, fine_tunes=6)), loss_of_size(6.0))
+    known = tuple(told for ask, told in first if ask.kind == "fine_tune")
+    history = fake_trainer(further(replace(limits, known=known)), loss_of_size(30.0))
+    assert history
+    if kind == "channels":
+        assert all(ask.sparsity == 0.0 for ask, _ in history)
+    else:
+        assert all(ask.keep == 1.0 for ask, _ in history)
+
+
 def test_that_a_stricter_goal_looks_between_what_holds_and_what_broke() -> None:
     known = (
         Told(trial=1, keep=0.8, sparsity=0.5, value=0.93, drop=0.0, margin=0.004, passed=True,
