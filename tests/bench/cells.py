@@ -1,0 +1,107 @@
+"""Resumable cells of a bench: named, listed, run each in a process of its own, a JSON line each.
+
+Owns the command line and the file of results. What a cell is and measures belongs to the bench.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+SHARED = Path(__file__).parents[3] / "shared"
+
+
+class Named(Protocol):
+    """What every cell has."""
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line and in the results."""
+        ...
+
+
+C = TypeVar("C", bound=Named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench(Generic[C]):
+    """A bench of cells.
+
+    Parameters
+    ----------
+    module
+        The module to run a cell with, such as ``tests.bench.methods``.
+    run
+        One cell in this process, with the folder of shared files; its figures, ``cell`` among them.
+    needs
+        The shared files without which a cell is skipped.
+    """
+
+    module: str
+    results: Path
+    cells: Sequence[C]
+    run: Callable[[C, Path], dict[str, Any]]
+    needs: Callable[[C, Path], Sequence[Path]]
+    summary: Callable[[Sequence[dict[str, Any]]], None]
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What is there, the last line of each cell."""
+        if not self.results.exists():
+            return []
+        lines = [json.loads(line) for line in self.results.read_text().splitlines()]
+        return list({line["cell"]: line for line in lines}.values())
+
+    def main(self, description: str | None) -> None:
+        """Run the cells that are not done, each in a process of its own."""
+        parser = argparse.ArgumentParser(description=description)
+        parser.add_argument("cells", nargs="*", help="names, or parts of names (see --list)")
+        parser.add_argument("--shared", type=Path, default=SHARED, help="folder of models/, data/")
+        parser.add_argument("--again", action="store_true", help="run cells that are done, too")
+        parser.add_argument("--list", action="store_true", help="name the cells and stop")
+        parser.add_argument("--summary", action="store_true", help="print tables of the results")
+        parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+        options = parser.parse_args()
+        if options.summary:
+            self.summary(self.lines())
+            return
+        done = set() if options.again else {line["cell"] for line in self.lines()}
+        for cell in self.cells:
+            wanted = not options.cells or any(part in cell.name for part in options.cells)
+            if options.list:
+                sys.stdout.write(f"{cell.name}{'  done' if cell.name in done else ''}\n")
+            elif options.here and cell.name in options.cells:
+                sys.stdout.write(json.dumps(self.run(cell, options.shared)) + "\n")
+            elif wanted and not options.here and cell.name not in done:
+                self._run_apart(cell, options.shared)
+
+    def _run_apart(self, cell: C, shared: Path) -> None:
+        """One cell in its own process; its line goes to the results."""
+        if not all(path.exists() for path in self.needs(cell, shared)):
+            sys.stderr.write(f"{cell.name}: what it needs is not here, skipped\n")
+            return
+        command = [sys.executable, "-m", self.module, "--here", "--shared", str(shared)]
+        answer = subprocess.run(
+            [*command, cell.name], stdout=subprocess.PIPE, check=False, text=True
+        )
+        if answer.returncode != 0:
+            sys.stderr.write(f"{cell.name}: failed with {answer.returncode}\n")
+            return
+        line = answer.stdout.splitlines()[-1]
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+        self.results.parent.mkdir(exist_ok=True)
+        with self.results.open("a") as file:
+            file.write(line + "\n")
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows as columns; the first one is the head."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        sys.stdout.write("  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)) + "\n")
