@@ -13,6 +13,7 @@ from pathlib import Path
 
 from engine import childproc, jsonio
 from engine.errors import EngineFailure, SecateurError, UserError
+from engine.events import Latency
 from engine.export.card import Card, card_place, write_card
 from engine.export.latency import latency_pair
 from engine.export.place import beside, bytes_of, gzip_bytes_of, move_in, refuse_existing
@@ -23,7 +24,7 @@ from engine.export.request import (
     ConvertRequest,
     SizesRequest,
 )
-from engine.export.result import FORMATS, QUANTIZATIONS, Beside, Checks, ExportResult, Latency
+from engine.export.result import FORMATS, QUANTIZATIONS, Beside, Checks, ExportResult
 from engine.export.server import Caller
 from engine.export.unsafe import refuse_unsafe
 from engine.export.usage import load_lines, runs_on

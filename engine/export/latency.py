@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine import childproc, jsonio
-from engine.export.result import Latency
+from engine.events import Latency
 from engine.export.server import Caller
 
 TIMEOUT_S = 600.0

@@ -17,7 +17,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from engine import jsonio
-from engine.export.result import Latency
+from engine.events import Latency
 
 SIGNATURE = "serving_default"
 WARM_UP_RUNS = 10

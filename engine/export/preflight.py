@@ -20,10 +20,10 @@ from engine.channels.plan import plan_uniform
 from engine.channels.surgery import cut
 from engine.channels.trace import trace
 from engine.criteria import score
+from engine.events import Latency
 from engine.export.latency import latency_pair
 from engine.export.parts import write_parts
 from engine.export.request import SizesRequest
-from engine.export.result import Latency
 from engine.export.server import Caller
 from engine.export.sizes import MEASURE_TIMEOUT_S, FileSizes
 from engine.export.sparse_speed import SparseSpeed, sparse_speed

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from engine.data.preprocess import Preprocess
 from engine.data.task import Task
+from engine.events import Latency
 from engine.export.card import Card
-from engine.export.result import Latency
 from engine.export.samples import InputSpec
 
 

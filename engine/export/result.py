@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine.events import Latency
 from engine.job import Quantize
 
 Format = Literal["tflite", "savedmodel", "keras", "h5"]
@@ -17,16 +18,6 @@ QUANTIZATIONS: tuple[Quantize, ...] = ("none", "float16", "dynamic", "int8")
 
 SUFFIXES: dict[str, str] = {"tflite": ".tflite", "savedmodel": "", "keras": ".keras", "h5": ".h5"}
 """File name suffix of each format; a SavedModel is a folder."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
-    """Time of one call at batch 1, in milliseconds, over ``runs`` calls after a warm-up."""
-
-    median: float
-    p90: float
-    runs: int
-    threads: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

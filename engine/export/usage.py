@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from engine.export.result import Latency
+from engine.events import Latency
 
 
 def runs_on(

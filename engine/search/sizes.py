@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any
 
 from engine import events as ev
-from engine import jsonio
 from engine.errors import SecateurError
 from engine.export.latency import latency_pair
 from engine.export.parts import write_parts
@@ -121,8 +120,7 @@ class SizeMeter:
                 self._converted(candidate, Path(scratch), index)
                 for index, candidate in enumerate(candidates)
             ]
-            found = latency_pair(paths, caller=self._helper.call)
-        return [jsonio.from_plain(jsonio.to_plain(one), ev.Latency) for one in found]
+            return latency_pair(paths, caller=self._helper.call)
 
     def _converted(self, candidate: Candidate, scratch: Path, index: int) -> Path:
         folder = scratch / f"parts-{index}"

@@ -11,10 +11,10 @@ import pytest
 from keras import layers
 
 from engine import jsonio
+from engine.events import Latency
 from engine.export.parts import read_parts
 from engine.export.preflight import Preflight, preflight
 from engine.export.request import SizesRequest
-from engine.export.result import Latency
 from engine.export.sizes import FileSizes
 from engine.export.sparse_speed import fast_when_sparse, sparse_speed
 from engine.modelfile import open_model
