@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from engine.sparsity.masks import Masks
+from engine.training.beside import Beside
 from engine.training.model_parts import random_states
 
 
@@ -35,9 +36,10 @@ def capture_state(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     masks: Masks | None,
+    beside: Beside | None = None,
 ) -> TrainState:
     """A copy of the state after an epoch."""
-    arrays = {name: v.numpy() for name, v in _variables(model, optimizer)}
+    arrays = {name: v.numpy() for name, v in _variables(model, optimizer, beside)}
     if masks is not None:
         arrays |= {f"mask/{name}": mask for name, mask in masks.state().items()}
     return TrainState(epoch=epoch, arrays=arrays)
@@ -48,6 +50,7 @@ def restore_state(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     masks: Masks | None,
+    beside: Beside | None = None,
 ) -> None:
     """Put a captured state back into a model, an optimiser and masks made as they were then.
 
@@ -56,7 +59,7 @@ def restore_state(
     ValueError
         Where the state is another model's or another request's.
     """
-    for name, variable in _variables(model, optimizer):
+    for name, variable in _variables(model, optimizer, beside):
         if name not in state.arrays or state.arrays[name].shape != tuple(variable.shape):
             raise ValueError(f"the saved state does not fit this fine-tune: {name}")
         variable.assign(state.arrays[name])
@@ -68,7 +71,7 @@ def restore_state(
 
 
 def _variables(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, beside: Beside | None
 ) -> Iterator[tuple[str, keras.Variable]]:
     """Every variable of the state by a name that only depends on the order."""
     for index, weight in enumerate(model.weights):
@@ -77,3 +80,5 @@ def _variables(
         yield f"random/{index}", state
     for index, variable in enumerate(optimizer.variables):
         yield f"optimizer/{index}", variable
+    for index, variable in enumerate(() if beside is None else beside.state):
+        yield f"beside/{index}", variable

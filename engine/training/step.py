@@ -6,6 +6,7 @@ epochs, shuffling and learning-rate schedules.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from engine.sparsity.masks import Masks
 from engine.training import losses
+from engine.training.beside import Beside, seen_in
 from engine.training.compiled import Compiled
 from engine.training.fused import fused_norms
 from engine.training.model_parts import norm_layers, single_output
@@ -20,8 +22,11 @@ from engine.training.protocols import Augment, BatchTransform
 from engine.training.settings import FineTuneSettings, LossSpec
 
 
-def make_optimizer(model: keras.Model, settings: FineTuneSettings) -> keras.optimizers.Optimizer:
-    """A fresh optimiser, built for the model's trainable weights; decay on kernels only."""
+def make_optimizer(
+    model: keras.Model, settings: FineTuneSettings, extra: Sequence[keras.Variable] = ()
+) -> keras.optimizers.Optimizer:
+    """A fresh optimiser, built for the model's trainable weights and for what is trained beside
+    them (``extra``); decay on the model's kernels only."""
     decay = settings.weight_decay or None
     if settings.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(
@@ -32,9 +37,9 @@ def make_optimizer(model: keras.Model, settings: FineTuneSettings) -> keras.opti
     weights = model.trainable_variables
     if decay is not None:
         optimizer.exclude_from_weight_decay(
-            var_list=[weight for weight in weights if len(weight.shape) < 2]
+            var_list=[weight for weight in weights if len(weight.shape) < 2] + list(extra)
         )
-    optimizer.build(weights)
+    optimizer.build([*weights, *extra])
     return optimizer
 
 
@@ -48,6 +53,7 @@ def compile_step(
     settings: FineTuneSettings,
     teacher: keras.Model | None,
     augment: Augment | None,
+    beside: Beside | None = None,
 ) -> Compiled:
     """The step as a traced function ``(images, labels, recorded, seed) -> loss``.
 
@@ -55,7 +61,7 @@ def compile_step(
     loss that comes back is that of labels and teacher, without regularisers and L1. The
     subgradient of the L1 norm of a BN scale is its sign (0 at 0), which is what ``tf.abs`` has.
     """
-    weights = model.trainable_variables
+    weights = [*model.trainable_variables, *(() if beside is None else beside.variables)]
     gammas = [layer.gamma for layer in norm_layers(model) if layer.gamma is not None]
     share = settings.distill
 
@@ -76,25 +82,28 @@ def compile_step(
         return losses.weighted_mean(values, counts)
 
     def penalty() -> Any:
-        """The model's own regularisers and the L1 norm of its BN scales."""
+        """The model's own regularisers and the L1 norm of its BN scales; what is beside it."""
         terms = [tf.cast(term, tf.float32) for term in model.losses]
         if settings.gamma_l1 > 0:
             terms += [settings.gamma_l1 * tf.reduce_sum(tf.abs(g.value)) for g in gammas]
+        if beside is not None:
+            terms.append(beside.penalty())
         return tf.add_n(terms) if terms else tf.zeros(())
 
     def step(images: Any, labels: Any, recorded: Any, seed: Any) -> Any:
         if masks is not None:
             masks.apply()
+        if beside is not None:
+            beside.begin_step()
         images = tf.cast(images, tf.float32)
         if augment is not None:
             images, labels = augment(images, labels, seed)
         ready = preprocess(images)
         taught = teach(ready, recorded)
         with tf.GradientTape() as tape:
-            with fused_norms(model):
+            with fused_norms(model), seen_in(model, beside):
                 outputs = single_output(model(ready, training=True))
-            value = objective(outputs, labels, taught)
-            total = value + penalty()
+                total = (value := objective(outputs, labels, taught)) + penalty()
         gradients = tape.gradient(
             total,
             [weight.value for weight in weights],
