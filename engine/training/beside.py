@@ -26,8 +26,8 @@ class Beside(Protocol):
         """All that a checkpoint must hold, in a fixed order; ``variables`` among it."""
         ...
 
-    def begin_step(self) -> None:
-        """Before the forward pass; may assign."""
+    def begin_step(self, rate: Any, /) -> None:
+        """Before the forward pass, with the step's learning rate; may assign."""
         ...
 
     def seen(self) -> Sequence[tuple[keras.Variable, Any]]:

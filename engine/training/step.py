@@ -94,16 +94,16 @@ def compile_step(
         if masks is not None:
             masks.apply()
         if beside is not None:
-            beside.begin_step()
+            beside.begin_step(optimizer.learning_rate)
         images = tf.cast(images, tf.float32)
         if augment is not None:
             images, labels = augment(images, labels, seed)
         ready = preprocess(images)
         taught = teach(ready, recorded)
-        with tf.GradientTape() as tape:
-            with fused_norms(model), seen_in(model, beside):
-                outputs = single_output(model(ready, training=True))
-                total = (value := objective(outputs, labels, taught)) + penalty()
+        with tf.GradientTape() as tape, fused_norms(model), seen_in(model, beside):
+            outputs = single_output(model(ready, training=True))
+            value = objective(outputs, labels, taught)
+            total = value + penalty()
         gradients = tape.gradient(
             total,
             [weight.value for weight in weights],
