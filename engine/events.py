@@ -229,7 +229,10 @@ class BatchDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochDone:
-    """An epoch of a fine-tune ended; ``value`` is on the search split where it was measured."""
+    """An epoch of a fine-tune ended; ``value`` is on the search split where it was measured.
+
+    ``margin`` is how far that lies above floor and guard (positive is good).
+    """
 
     trial: int
     epoch: int
@@ -237,6 +240,7 @@ class EpochDone:
     loss: float | None
     value: float | None
     seconds: float
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,6 +338,40 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NeedsEstimated:
+    """What the search will need of this computer, and what is there (None: not known).
+
+    ``seconds`` is for the whole search, None where no step was timed yet.
+    """
+
+    disk_bytes: int
+    disk_free_bytes: int | None
+    memory_bytes: int
+    memory_free_bytes: int | None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineDied:
+    """The engine process died of itself in a trial, for the ``times``-th time, and is started
+    again: at half the batch where memory was the ``cause``. After the second time in one trial
+    that trial fails. ``how`` is a clause: ``"was ended by SIGABRT"``.
+    """
+
+    trial: int
+    cause: Literal["memory", "crash"]
+    how: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointsPruned:
+    """These checkpoints were removed, which no size-accuracy front needs; their trials stay."""
+
+    checkpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
     """An export was checked and moved into place; ``result`` is as ``export --json`` prints."""
 
@@ -354,7 +392,8 @@ Event: TypeAlias = (
     RunStarted | PhaseStarted | ModelOpened | DataOpened | AugmentationChosen | BaselineMeasured
     | SensitivityMeasured | GoalSet
     | WorkEstimated | TrialStarted | BatchDone | EpochDone | TrialDone | ControlMeasured
-    | ReportMeasured | LatenciesMeasured | Paused | Resumed | Warned | Exported | RunEnded
+    | ReportMeasured | LatenciesMeasured | Paused | Resumed | Warned
+    | NeedsEstimated | EngineDied | CheckpointsPruned | Exported | RunEnded
 )  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {
@@ -364,7 +403,7 @@ _KINDS: dict[str, type[Any]] = {
         SensitivityMeasured, GoalSet,
         WorkEstimated, TrialStarted, BatchDone, EpochDone, TrialDone,
         ControlMeasured, ReportMeasured, LatenciesMeasured, Paused, Resumed, Warned,
-        Exported, RunEnded,
+        NeedsEstimated, EngineDied, CheckpointsPruned, Exported, RunEnded,
     )
 }  # fmt: skip
 

@@ -10,12 +10,19 @@ from dataclasses import dataclass, field
 from engine.events import Step, Why
 from engine.search.asking import Ask, Asking, Told, better
 
+MAY_END_EARLY = ("bracket", "bisect", "cut_on", "more_sparsity")
+"""Reasons of fine-tunes that look for the floor; the others train a model on for its own sake."""
+
 
 @dataclass(slots=True)
 class Accepted:
-    """The accepted fine-tunes so far, and how many more may be asked for."""
+    """The accepted fine-tunes so far, and how many more may be asked for.
+
+    ``early`` says that they may end early where what follows does not depend on their last epochs.
+    """
 
     left: int
+    early: bool = False
     spent: int = 0
     trials: list[Told] = field(default_factory=list)
     best: Told | None = None
@@ -54,6 +61,7 @@ def ask_fine_tune(
     return Ask(
         kind="fine_tune", step=step, keep=keep, sparsity=sparsity,
         parent=None if parent is None else parent.trial,
+        early=done.early and code in MAY_END_EARLY,
         why=Why(
             code=code,
             numbers={"keep": keep, "sparsity": sparsity, "from_keep": 1.0 if parent is None else

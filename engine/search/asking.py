@@ -27,7 +27,8 @@ class Ask:
     starts from, None for the baseline. ``gamma_l1`` is network slimming's lambda, 0 without it.
     ``sweep`` asks for the parent without its dead channels, which is the same function: the one
     trial without training that can be accepted. ``quantized`` asks for the parent again, judged
-    as the file that it is exported as.
+    as the file that it is exported as. ``early`` says that a fine-tune may end before its last
+    epoch (:mod:`engine.search.early`).
     """
 
     kind: Literal["probe", "fine_tune"]
@@ -38,6 +39,7 @@ class Ask:
     gamma_l1: float = 0.0
     sweep: bool = False
     quantized: bool = False
+    early: bool = False
     why: Why
 
 

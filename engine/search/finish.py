@@ -21,6 +21,7 @@ from engine.export.parts import write_parts
 from engine.export.server import fresh_checks
 from engine.modelfile.rebuild import build
 from engine.runs import EXPORTS, MODEL, RunFolder
+from engine.search.clock import Clock
 from engine.search.context import Context, Emit, custom_of
 from engine.search.controls import (
     dense_fine_tuned,
@@ -32,7 +33,7 @@ from engine.search.measure import read_verdict
 from engine.search.models import Candidate
 from engine.search.samples import write_export_samples
 from engine.search.sizes import SizeMeter
-from engine.search.trials import Clock, TrialRunner
+from engine.search.trials import TrialRunner
 from engine.search.verdict import Target
 
 LEVEL = 0.95

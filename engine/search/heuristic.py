@@ -71,7 +71,7 @@ NOTCH = 0.85
 def heuristic(limits: Limits) -> Asking:
     """The default strategy."""
     reserved = 1 if limits.fine_tunes >= POLISH_FROM else 0
-    done = Accepted(left=limits.fine_tunes - reserved)
+    done = Accepted(left=limits.fine_tunes - reserved, early=True)
     if limits.l1_phase and limits.has_gamma and limits.has_channels:
         yield from l1_phase(done)
     both = limits.has_channels and limits.has_weights
@@ -96,7 +96,7 @@ def heuristic(limits: Limits) -> Asking:
 
 def further(limits: Limits) -> Asking:
     """A new goal on a finished run: go on from what its fine-tunes showed."""
-    done = Accepted(left=max(1, limits.fine_tunes - 1))
+    done = Accepted(left=max(1, limits.fine_tunes - 1), early=True)
     for told in limits.known:
         done.know(told)
     known = done.best

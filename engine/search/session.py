@@ -21,6 +21,7 @@ from engine.search import finish, regoal
 from engine.search.accepted import then_quantized
 from engine.search.allocation import MACS_SHARE, WidthCost, allocate, curves_of
 from engine.search.asking import Asking, Limits, Told
+from engine.search.clock import Clock
 from engine.search.context import (
     Context,
     Emit,
@@ -38,7 +39,7 @@ from engine.search.published import grid, three_step
 from engine.search.sensitivity import measure_sensitivity
 from engine.search.single import structured, unstructured
 from engine.search.sizes import SizeMeter
-from engine.search.trials import Clock, TrialRunner, gradients_of, told_of
+from engine.search.trials import TrialRunner, gradients_of, told_of
 from engine.search.verdict import Target
 from engine.training.evaluate import predict_outputs
 from engine.training.settings import steps_per_epoch
@@ -89,7 +90,7 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         Where model or data cannot be used.
     """
     job = folder.job()
-    earlier = folder.state()
+    earlier, margins = folder.state(), margins_of(folder)
     device = prepare_device()
     emit(
         ev.RunStarted(
@@ -106,7 +107,9 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
             return finish.baseline_below(context, target, folder, emit)
         context = _allocated(context, earlier.sensitivity, emit, control)
         clock = Clock(emit, budget.fine_tunes, time.monotonic, control=job.controls)
-        runner = TrialRunner(context, target, folder, emit, control, meter=meter, clock=clock)
+        runner = TrialRunner(
+            context, target, folder, emit, control, meter=meter, clock=clock, margins=margins
+        )
         stage = regoal.stage_of(earlier, job)
         known = regoal.judge_again(stage, folder, runner, target, emit)
         strategy = _strategy(context, budget, known=tuple(told_of(t, target) for t in known))
@@ -114,6 +117,15 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         start = Start(number=stage.first_trial - 1, best=next((t for t in known if t.best), None))
         best = _drive(strategy, runner, target, budget, start, done, emit, control)
         return finish.finish(context, target, runner, best, folder, emit, control, meter, clock)
+
+
+def margins_of(folder: RunFolder) -> dict[int, tuple[float, ...]]:
+    """By trial, the margins after its epochs as they were told last."""
+    told: dict[int, dict[int, float]] = {}
+    for event in folder.events():
+        if isinstance(event, ev.EpochDone) and event.margin is not None:
+            told.setdefault(event.trial, {})[event.epoch] = event.margin
+    return {trial: tuple(by[e] for e in sorted(by)) for trial, by in told.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,15 +25,17 @@ from engine.modelfile.rebuild import build, weights_of
 from engine.runs import RunFolder
 from engine.search import halfway
 from engine.search.asking import Ask, Told, better
+from engine.search.clock import Clock
 from engine.search.context import NORM_BATCHES, Context, custom_of
 from engine.search.controls import QuantizedFile
 from engine.search.describe import counts, layer_states
+from engine.search.early import EarlyEnd
 from engine.search.models import Candidate, cut_to, reached_keep, without_dead
 from engine.search.sizes import SizeMeter
-from engine.search.verdict import Target, judge
+from engine.search.verdict import Judgement, Target, judge
 from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity, zeroed
 from engine.sparsity.settings import SparsitySettings
-from engine.training.evaluate import predict_outputs
+from engine.training.evaluate import Predictor, batch_for, predict_outputs
 from engine.training.finetune import fine_tune
 from engine.training.gradients import batch_gradients
 from engine.training.norms import reestimate_norms
@@ -53,62 +55,6 @@ class Arm:
     epochs: int = 0
 
 
-class Clock:
-    """Time left, from steps measured here: an upper bound, since a strategy may end early.
-
-    Parameters
-    ----------
-    fine_tunes
-        Most that the strategy may ask for.
-    control
-        Whether the dense control follows: it is trained as long as the longest accepted chain,
-        which may be all fine-tunes.
-    now
-        A monotonic clock, in seconds.
-    """
-
-    def __init__(
-        self, emit: Emit, fine_tunes: int, now: Callable[[], float], *, control: bool
-    ) -> None:
-        self._emit = emit
-        self._now = now
-        self._whole = fine_tunes
-        self._left = fine_tunes
-        self._control = control
-        self._measured: list[float] = []
-        self._told_at = 0.0
-        self._began = 0.0
-
-    def begin(self) -> None:
-        """A fine-tune begins."""
-        self._began = self._now()
-        self._left = max(0, self._left - 1)
-
-    def begin_last(self) -> None:
-        """The control begins: nothing is trained after it."""
-        self._began = self._now()
-        self._left, self._control = 0, False
-
-    def batch(self, step: int, steps: int) -> None:
-        """A batch ended; tells about every two seconds."""
-        now = self._now()
-        if now - self._told_at < 2.0 or step < min(10, steps):
-            return
-        whole = (now - self._began) * steps / step
-        self._tell(whole - (now - self._began), whole)
-
-    def end(self) -> None:
-        """A fine-tune ended."""
-        self._measured.append(self._now() - self._began)
-        self._tell(0.0, self._measured[-1])
-
-    def _tell(self, this: float, each: float) -> None:
-        self._told_at = self._now()
-        each = float(np.mean(self._measured)) if self._measured else each
-        after = self._left + (self._whole if self._control else 0)
-        self._emit(ev.WorkEstimated(fine_tunes_left=self._left, seconds_left=this + after * each))
-
-
 class TrialRunner:
     """Runs trials of one search.
 
@@ -116,6 +62,8 @@ class TrialRunner:
     ----------
     context
         Model, data, target: what all trials share.
+    margins
+        By trial, one for each epoch that earlier sessions of this run have trained it.
     """
 
     def __init__(
@@ -128,6 +76,7 @@ class TrialRunner:
         *,
         meter: SizeMeter,
         clock: Clock,
+        margins: Mapping[int, tuple[float, ...]],
     ) -> None:
         self._context = context
         self._target = target
@@ -136,6 +85,8 @@ class TrialRunner:
         self._control = control
         self._meter = meter
         self._clock = clock
+        self._early = EarlyEnd(tolerance=target.tolerance, epochs=context.epochs)
+        self._margins = margins
         self._arms: dict[int, Arm] = {}
         self._best: Told | None = None
 
@@ -147,6 +98,9 @@ class TrialRunner:
 
     def recall(self, done: ev.TrialDone, parent: int | None) -> bool:
         """Take up a trial of an earlier session; False where its checkpoint is gone."""
+        if done.kind == "fine_tune":
+            self._early.begin(self._margins.get(done.trial, ()))
+            self._early.end(told_of(done, self._target).margin)
         if done.checkpoint is None:
             return True
         path = self._folder.path / done.checkpoint
@@ -235,15 +189,23 @@ class TrialRunner:
         candidate = self._cut(ask)
         model = build(candidate.graph, candidate.weights)
         self._reestimate(model)
-        self._train(trial, model, candidate, ask, epochs)
-        return self._judge(trial, ask, model, candidate, epochs=epochs, parent=parent)
+        predictor = self._predictor(model)
+        trained = self._train(trial, model, candidate, ask, epochs, predictor)
+        done = self._judge(trial, ask, model, candidate, predictor, epochs=trained, parent=parent)
+        self._early.end(told_of(done, self._target).margin)
+        if trained == epochs:
+            return done
+        numbers = {**done.why.numbers, "planned_epochs": epochs}
+        return replace(done, why=replace(done.why, numbers=numbers))
 
     def _sweep(self, trial: int, ask: Ask) -> ev.TrialDone:
         """The parent without its dead channels."""
         parent = self.arm(ask.parent)
         swept = without_dead(parent.candidate, self._context.channels)
         model = build(swept.graph, swept.weights)
-        return self._judge(trial, ask, model, swept, epochs=0, parent=parent)
+        return self._judge(
+            trial, ask, model, swept, self._predictor(model), epochs=0, parent=parent
+        )
 
     def _as_file(self, trial: int, ask: Ask) -> ev.TrialDone:
         """The parent as the quantised file that it is exported as; the best model if that holds."""
@@ -277,18 +239,13 @@ class TrialRunner:
             return context.measure.rows(file(part), part.labels)
 
     def _judge(
-        self, trial: int, ask: Ask, model: keras.Model, candidate: Candidate, *, epochs: int,
-        parent: Arm,
+        self, trial: int, ask: Ask, model: keras.Model, candidate: Candidate,
+        predictor: Predictor, *, epochs: int, parent: Arm,
     ) -> ev.TrialDone:  # fmt: skip
         """Evaluate a trained model on the whole search split, keep it, and say whether it holds."""
-        context = self._context
         self._reestimate(model)
         trained = Candidate(graph=candidate.graph, weights=weights_of(model, candidate.graph))
-        outputs = self._predict(model, context.data.search.images)
-        rows = context.measure.rows(outputs, context.data.search.labels)
-        value = context.measure.value(rows)
-        error = context.measure.standard_error(self._target, context.baseline_rows, rows)
-        judgement = judge(value, self._target, error)
+        value, judgement = self._look(predictor)
         sizes = self._meter.measure(trained)
         prepared = ask.gamma_l1 > 0
         accepted = judgement.passed and not prepared
@@ -323,14 +280,20 @@ class TrialRunner:
         )  # fmt: skip
 
     def _train(
-        self, trial: int, model: keras.Model, candidate: Candidate, ask: Ask, epochs: int
-    ) -> None:
+        self, trial: int, model: keras.Model, candidate: Candidate, ask: Ask, epochs: int,
+        predictor: Predictor,
+    ) -> int:  # fmt: skip
+        """Train; the number of epochs after which that ended."""
         context = self._context
         settings: FineTuneSettings = replace(context.settings, epochs=epochs, gamma_l1=ask.gamma_l1)
         sparsity = None
         if ask.sparsity > 0:
             targets = context.levels(candidate, ask.sparsity)
             sparsity = SparsitySettings(targets=targets)
+        digest = halfway.digest_of(trial, ask, settings=settings)
+        start = halfway.load(self._folder, digest)
+        ended = 0 if start is None else start.epoch
+        self._early.begin(self._margins.get(trial, ())[:ended])
         self._clock.begin()
         began = time.monotonic()
 
@@ -338,25 +301,41 @@ class TrialRunner:
             self._emit(ev.BatchDone(trial=trial, step=step, steps=steps, loss=loss))
             self._clock.batch(step, steps)
 
-        def on_epoch(epoch: int, loss: float) -> None:
+        def on_epoch(epoch: int, loss: float) -> bool:
+            nonlocal ended
+            ended = epoch
+            value, judgement = self._look(predictor)
             self._emit(
                 ev.EpochDone(
-                    trial=trial, epoch=epoch, epochs=epochs, loss=loss, value=None,
-                    seconds=time.monotonic() - began,
+                    trial=trial, epoch=epoch, epochs=epochs, loss=loss, value=value,
+                    seconds=time.monotonic() - began, margin=judgement.margin,
                 )
             )  # fmt: skip
+            return self._early.look(judgement.margin) is not None and ask.early
 
         train = context.data.train
-        digest = halfway.digest_of(trial, ask, settings=settings)
         fine_tune(
             model, train.images, train.labels, preprocess=context.transform, loss=context.loss,
             settings=settings, sparsity=sparsity, teacher=context.teacher, control=self._control,
             augment=context.augmenting.apply,
             on_batch=on_batch, on_epoch=on_epoch,
             on_state=lambda state: halfway.save(self._folder, digest, state),
-            start=halfway.load(self._folder, digest),
+            start=start,
         )  # fmt: skip
         self._clock.end()
+        return ended
+
+    def _look(self, predictor: Predictor) -> tuple[float, Judgement]:
+        """The value of a model on the whole search split, and the verdict on it."""
+        context, search = self._context, self._context.data.search
+        rows = context.measure.rows(predictor(search.images, control=self._control), search.labels)
+        value = context.measure.value(rows)
+        error = context.measure.standard_error(self._target, context.baseline_rows, rows)
+        return value, judge(value, self._target, error)
+
+    def _predictor(self, model: keras.Model) -> Predictor:
+        batch = batch_for(self._context.data.search.images)
+        return Predictor(model, self._context.transform, batch_size=batch)
 
     def _reestimate(self, model: keras.Model) -> None:
         reestimate_norms(

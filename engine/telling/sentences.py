@@ -93,7 +93,7 @@ STATUSES: Final[dict[str, str]] = {
     "failed": "Failed",
     "interrupted": "Interrupted",
 }
-_RESUMABLE: Final = frozenset({"engine.died", "engine.bug", "engine.io"})
+_RESUMABLE: Final = frozenset({"engine.died", "engine.memory", "engine.bug", "engine.io"})
 CONTROLS: Final[dict[str, str]] = {
     "dense_fine_tuned": "The uncut model after the same fine-tuning",
     "dense_int8": "The uncut model in 8-bit integers",
@@ -172,6 +172,9 @@ def verdict(event: ev.TrialDone, metric: str | None) -> str:
         return f"{text} ({_raw(event.why.code, numbers)})."
     if event.best and event.accepted:
         text += " Best so far."
+    planned = numbers.get("planned_epochs")
+    if planned is not None:
+        text += f" Clear after {event.epochs} of {planned} epochs."
     return text
 
 
@@ -208,6 +211,8 @@ def sentence(event: LogEvent, metric: str | None = None) -> str:
             )
         case ev.Warned():
             return event.message
+        case ev.EngineDied():
+            return engine_died(event)
         case ev.Exported():
             return f"Saved and checked: {event.path}."
         case ev.RunEnded():
@@ -246,6 +251,16 @@ def new_goal(event: ev.GoalSet, metric: str | None) -> str:
     count = len(event.accepted)
     held = "none of the models so far holds" if count == 0 else f"{count} of the models so far hold"
     return f"New goal: {kept}; {held}."
+
+
+def engine_died(event: ev.EngineDied) -> str:
+    """What happened to the engine, and what becomes of the trial it was at."""
+    what = "ran out of memory" if event.cause == "memory" else f"crashed (it {event.how})"
+    text = f"The engine {what} in trial {event.trial}"
+    if event.times > 1:
+        return f"{text} again; that trial counts as failed, and the search goes on."
+    half = " at half the batch size" if event.cause == "memory" else ""
+    return f"{text}; it goes on from the last whole epoch{half}."
 
 
 def resumed(event: ev.RunStarted) -> str:

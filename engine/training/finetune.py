@@ -19,6 +19,7 @@ import tensorflow as tf
 from engine.errors import TrialError
 from engine.sparsity.masks import Masks
 from engine.sparsity.settings import ReachedSparsity, SparsitySettings, WeightKey
+from engine.training.beside import Beside
 from engine.training.compiled import Compiled
 from engine.training.control import Control, FreeRun
 from engine.training.protocols import Augment, BatchTransform, OnBatch, OnEpoch
@@ -36,7 +37,7 @@ from engine.training.step import compile_step, make_optimizer
 class FineTuneResult:
     """What a fine-tune did. ``losses`` has the mean loss of every epoch that ran here.
 
-    ``steps`` counts those of all epochs, ``seconds`` is wall time, pauses included;
+    ``steps`` counts those of all epochs so far, ``seconds`` is wall time, pauses included;
     ``sparsity`` is counted in the finished kernels.
     """
 
@@ -57,6 +58,7 @@ def fine_tune(
     sparsity: SparsitySettings | None = None,
     teacher: keras.Model | np.ndarray | None = None,
     augment: Augment | None = None,
+    beside: Beside | None = None,
     control: Control | None = None,
     on_batch: OnBatch | None = None,
     on_epoch: OnEpoch | None = None,
@@ -77,8 +79,12 @@ def fine_tune(
         A model on the same input, or its outputs for ``images`` (same ``from_logits``, computed
         once for many fine-tunes; with ``augment`` they stand for the changed images too, and must
         be no maps).
+    beside
+        What is trained with the model; the caller folds it in.
+    on_epoch
+        May end the training before its last epoch; the rate has then not fallen to 0.
     on_state
-        Given all that is needed to go on, after every epoch.
+        Given all that is needed to go on, after every epoch but one that ended it.
     start
         Go on from there, with the model, data and settings of the beginning; the weights come
         from the state. The result is that of an uninterrupted run.
@@ -96,10 +102,10 @@ def fine_tune(
     per_epoch = steps_per_epoch(len(images), batch_size)
     steps = settings.epochs * per_epoch
     masks = Masks(model, sparsity, steps) if sparsity is not None else None
-    optimizer = make_optimizer(model, settings)
+    optimizer = make_optimizer(model, settings, () if beside is None else beside.variables)
     seed_dropout(model, settings.seed)
     if start is not None:
-        restore_state(start, model, optimizer, masks)
+        restore_state(start, model, optimizer, masks, beside)
     step_function = compile_step(
         model=model,
         optimizer=optimizer,
@@ -109,10 +115,12 @@ def fine_tune(
         settings=settings,
         teacher=teacher if isinstance(teacher, keras.Model) else None,
         augment=augment,
+        beside=beside,
     )
     recorded = _recorded_outputs(teacher, len(images), settings, augment)
     means: list[float] = []
-    for epoch in range(start.epoch if start is not None else 0, settings.epochs):
+    first = start.epoch if start is not None else 0
+    for epoch in range(first, settings.epochs):
         order = np.random.default_rng((settings.seed, epoch)).permutation(len(images))
         total = 0.0
         for index in range(per_epoch):
@@ -134,13 +142,13 @@ def fine_tune(
         if masks is not None:
             masks.finish()
         means.append(total / per_epoch)
-        if on_epoch is not None:
-            on_epoch(epoch + 1, means[-1])
+        if on_epoch is not None and on_epoch(epoch + 1, means[-1]):
+            break
         if on_state is not None:
-            on_state(capture_state(epoch + 1, model, optimizer, masks))
+            on_state(capture_state(epoch + 1, model, optimizer, masks, beside))
     return FineTuneResult(
         losses=tuple(means),
-        steps=steps,
+        steps=(first + len(means)) * per_epoch,
         seconds=time.monotonic() - began,
         sparsity=masks.finish() if masks is not None else {},
     )

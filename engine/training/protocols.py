@@ -35,10 +35,10 @@ class OnBatch(Protocol):
 
 
 class OnEpoch(Protocol):
-    """Told after every epoch."""
+    """Told after every epoch; says whether the training ends with it."""
 
-    def __call__(self, epoch: int, loss: float) -> None:
-        """``epoch`` counts from 1; ``loss`` is the mean over its batches."""
+    def __call__(self, epoch: int, loss: float) -> bool:
+        """``epoch`` counts from 1; ``loss`` is the mean over its batches. True: enough."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine import events as ev
-from engine.search.trials import Clock
+from engine.search.clock import Clock
 
 
 class Time:

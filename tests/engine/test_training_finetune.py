@@ -63,10 +63,15 @@ def test_that_a_fine_tune_learns_and_tells_every_batch_and_epoch() -> None:
     model = small_net(norms=False)
     batches: list[tuple[int, int, float]] = []
     epochs: list[tuple[int, float]] = []
+
+    def on_epoch(epoch: int, loss: float) -> bool:
+        epochs.append((epoch, loss))
+        return False
+
     result = tune(
         model, quick(epochs=6), data=dots(192),
         on_batch=lambda step, steps, loss: batches.append((step, steps, loss)),
-        on_epoch=lambda epoch, loss: epochs.append((epoch, loss)),
+        on_epoch=on_epoch,
     )  # fmt: skip
     assert accuracy(model) > 0.95
     assert result.losses[-1] < 0.3 * result.losses[0]
@@ -254,3 +259,20 @@ def test_that_many_candidates_leave_nothing_behind() -> None:
             rss.append(process.memory_info().rss)
     assert not [ref for ref in left if ref() is not None]
     assert rss[-1] - rss[0] < 60 * 2**20
+
+
+def test_that_an_epoch_may_be_the_last_one() -> None:
+    model = small_net(norms=False)
+    states: list[TrainState] = []
+    result = tune(
+        model, quick(epochs=6), data=dots(192),
+        on_epoch=lambda epoch, loss: epoch == 4, on_state=states.append,
+    )  # fmt: skip
+    assert len(result.losses) == 4
+    assert [state.epoch for state in states] == [1, 2, 3]
+    again = tune(
+        model, quick(epochs=6), data=dots(192),
+        on_epoch=lambda epoch, loss: epoch == 4, start=states[-1],
+    )  # fmt: skip
+    assert again.steps == result.steps
+    assert len(again.losses) == 1

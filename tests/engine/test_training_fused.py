@@ -88,10 +88,14 @@ def test_that_what_is_saved_meanwhile_is_a_stock_model() -> None:
     model = small_net()
     before = model.to_json()
     configs: list[str] = []
+
+    def on_epoch(epoch: int, loss: float) -> bool:
+        configs.append(model.to_json())
+        return False
+
     fine_tune(
-        model, *dots(), preprocess=scaled, loss=LossSpec(), settings=quick(),
-        on_epoch=lambda epoch, loss: configs.append(model.to_json()),
-    )  # fmt: skip
+        model, *dots(), preprocess=scaled, loss=LossSpec(), settings=quick(), on_epoch=on_epoch
+    )
     assert configs == [before, before]
 
 
