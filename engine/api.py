@@ -396,6 +396,29 @@ def report(
     return {"schema": 1, "path": str(place), "bytes": place.stat().st_size, "report": said}
 
 
+def compare(run: str | Path, *, trial: int | None = None, again: bool = False) -> dict[str, Any]:
+    """The model as opened against a checkpoint of its run, on the samples of the search split.
+
+    Parameters
+    ----------
+    trial
+        A trial whose checkpoint was kept; by default the best one.
+    again
+        Evaluate them although the run folder holds their comparison.
+
+    Returns
+    -------
+    dict
+        ``path`` of the file in the run folder, and :class:`engine.comparison.Comparison`.
+
+    Raises
+    ------
+    UserError
+        Where there is no such run or checkpoint, or the data are not there any more.
+    """
+    return _task("engine.comparing:compare", run=str(run), trial=trial, again=again)
+
+
 def check_free(out: Path, *, force: bool) -> None:
     """Refuse to write over what exists, or where nothing can be written.
 

@@ -29,8 +29,8 @@ from engine.job import (
 )
 
 COMMANDS = (
-    "inspect", "preflight", "slim", "evaluate", "prune", "export", "resume", "report", "runs",
-    "demo", "template",
+    "inspect", "preflight", "slim", "evaluate", "prune", "export", "resume", "report", "compare",
+    "runs", "demo", "template",
 )  # fmt: skip
 FUNCTIONS = {"runs": "list_runs"}
 
@@ -160,6 +160,12 @@ def build_parser() -> Parser:
     report.add_argument("run", metavar="RUN", help="the run folder")
     report.add_argument("-o", "--out", help="the file (default: report.html in the run folder)")
     report.add_argument("--force", action="store_true", help="replace the output")
+    compare = _command(
+        commands, "compare", "set a run's model beside the one that was opened, class by class"
+    )
+    compare.add_argument("run", metavar="RUN", help="the run folder")
+    compare.add_argument("--trial", type=int, metavar="N", help="a checkpoint (default: the best)")
+    compare.add_argument("--again", action="store_true", help="evaluate them anew")
     listing = _command(commands, "runs", "list the runs below a folder")
     listing.add_argument("--base", help="the folder (default: ./secateur-runs)")
     listing.add_argument("--csv", action="store_true", help="as comma-separated values")

@@ -10,7 +10,7 @@ import csv
 import math
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,8 +21,10 @@ from rich.table import Table
 
 from engine import api, jsonio, runs
 from engine.cli import write_json
+from engine.comparison import Comparison
 from engine.errors import EXIT_DONE, EXIT_NOT_MET, EXIT_STOPPED
 from engine.job import Budget, DataSpec, Goal, Job
+from engine.telling.changes import changes_lines, changes_table
 from engine.telling.exports import export_lines
 from engine.telling.gain import gain_lines, gain_table
 from engine.terminal import SearchView, duration, percent, size
@@ -198,13 +200,7 @@ def preflight(options: argparse.Namespace) -> int:
         return EXIT_DONE
     for line in gain_lines(answer):
         _say(line)
-    head, *rows = gain_table(answer)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for index, name in enumerate(head):
-        table.add_column(name, justify="right" if index else "left")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    _print_table(*gain_table(answer))
     return EXIT_DONE
 
 
@@ -215,6 +211,21 @@ def report(options: argparse.Namespace) -> int:
         write_json(answer)
     else:
         _say(f"Wrote {answer['path']} ({size(answer['bytes'])}), complete in itself.")
+    return EXIT_DONE
+
+
+def compare(options: argparse.Namespace) -> int:
+    """``secateur compare``."""
+    answer = api.compare(options.run, trial=options.trial, again=options.again)
+    if options.json:
+        write_json(answer)
+        return EXIT_DONE
+    found = jsonio.from_plain({k: v for k, v in answer.items() if k != "path"}, Comparison)
+    for line in changes_lines(found):
+        _say(line)
+    if found.classes:
+        _print_table(*changes_table(found))
+    _say(f"All of it: {answer['path']}")
     return EXIT_DONE
 
 
@@ -364,6 +375,16 @@ def _allowed(custom: str | None) -> str | None:
 
 def _say(text: str) -> None:
     Console(soft_wrap=True).print(text, highlight=False)
+
+
+def _print_table(head: Sequence[str], *rows: Sequence[str]) -> None:
+    """A table of figures, the first column of which says whose."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for index, name in enumerate(head):
+        table.add_column(name, justify="right" if index else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 def _shape(shape: Any) -> str:

@@ -37,13 +37,15 @@ def write_preview(
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in (("train", data.train), ("search", data.search), ("report", data.report)):
         rows = _rows(part, data)
-        _save(np.concatenate([_strip(part.images[row]) for row in rows]), folder / f"{name}.png")
+        save_sheet(
+            np.concatenate([_strip(part.images[row]) for row in rows]), folder / f"{name}.png"
+        )
     if near_ties:
         some = data.train.sample(COLUMNS).images
         for index, name in enumerate((chosen.name, *near_ties)):
             order = parse_preprocess(name).order or "rgb"
             turned = some[..., ::-1] if order == "bgr" else some
-            _save(_strip(turned), folder / f"tie-{index}.png")
+            save_sheet(_strip(turned), folder / f"tie-{index}.png")
 
 
 def _rows(part: Part, data: LoadedData) -> list[np.ndarray]:
@@ -57,21 +59,36 @@ def _rows(part: Part, data: LoadedData) -> list[np.ndarray]:
     return [looked[labels == index][:COLUMNS] for index in classes]
 
 
-def _strip(images: np.ndarray) -> np.ndarray:
-    """A row of thumbnails, uint8 ``(CELL_PX, COLUMNS * CELL_PX, 3)``, white where none is left."""
-    strip = np.full((CELL_PX, COLUMNS * CELL_PX, 3), 255, np.uint8)
+def sheet(images: np.ndarray, *, columns: int = COLUMNS, cell_px: int = CELL_PX) -> np.ndarray:
+    """Thumbnails row by row, uint8 ``(rows * cell_px, columns * cell_px, 3)``, white where none is.
+
+    Parameters
+    ----------
+    images
+        Raw pixels ``(n, height, width, channels)``; all are scaled by their common maximum.
+    """
+    rows = max(1, -(-len(images) // columns))
+    pixels = np.full((rows * cell_px, columns * cell_px, 3), 255, np.uint8)
     top = float(images.max()) if images.size else 0.0
     scale = 255.0 / top if top > 0 and (top < 128 or images.dtype != np.uint8) else 1.0
-    for index, image in enumerate(images[:COLUMNS]):
-        pixels = np.clip(image[..., :3] * scale, 0, 255).astype(np.uint8)
-        if pixels.shape[-1] != 3:
-            pixels = np.repeat(pixels[..., :1], 3, axis=-1)
-        small = Image.fromarray(pixels).resize((CELL_PX - 2, CELL_PX - 2))
-        strip[1:-1, index * CELL_PX + 1 : (index + 1) * CELL_PX - 1] = np.asarray(small)
-    return strip
+    for index, image in enumerate(images):
+        small = np.clip(image[..., :3] * scale, 0, 255).astype(np.uint8)
+        if small.shape[-1] != 3:
+            small = np.repeat(small[..., :1], 3, axis=-1)
+        y, x = (cell_px * place for place in divmod(index, columns))
+        pixels[y + 1 : y + cell_px - 1, x + 1 : x + cell_px - 1] = np.asarray(
+            Image.fromarray(small).resize((cell_px - 2, cell_px - 2))
+        )
+    return pixels
 
 
-def _save(pixels: np.ndarray, path: Path) -> None:
+def _strip(images: np.ndarray) -> np.ndarray:
+    """One row of thumbnails."""
+    return sheet(images[:COLUMNS])
+
+
+def save_sheet(pixels: np.ndarray, path: Path) -> None:
+    """Write pixels as PNG, whole or not at all."""
     partial = path.with_suffix(".partial")
     Image.fromarray(pixels).save(partial, format="PNG")
     partial.replace(path)

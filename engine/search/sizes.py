@@ -24,7 +24,7 @@ from engine.export.sizes import (
     estimate_gzip_bytes,
     measure_sizes,
 )
-from engine.job import Job
+from engine.job import Job, Quantize
 from engine.search.describe import counts
 from engine.search.models import Candidate
 
@@ -107,30 +107,51 @@ class SizeMeter:
                     )
                 )
 
-    def latencies(self, candidates: Sequence[Candidate]) -> list[ev.Latency]:
+    def latencies(
+        self,
+        candidates: Sequence[Candidate],
+        quantize: Sequence[Quantize] = (),
+        samples: Path | None = None,
+    ) -> list[ev.Latency]:
         """Latency of candidates as TFLite files at batch 1, timed in turn in one process.
+
+        Parameters
+        ----------
+        quantize
+            How each is quantised; without it none is.
+        samples
+            ``x`` in an .npz file, ready for the models: what int8 is calibrated on.
 
         Raises
         ------
         SecateurError
             Where one cannot be converted or run.
         """
+        kinds: Sequence[Quantize] = quantize or ["none"] * len(candidates)
         with tempfile.TemporaryDirectory(prefix="secateur-") as scratch:
             paths = [
-                self._converted(candidate, Path(scratch), index)
-                for index, candidate in enumerate(candidates)
+                self._converted(candidate, Path(scratch), index, how, samples)
+                for index, (candidate, how) in enumerate(zip(candidates, kinds, strict=True))
             ]
             return latency_pair(paths, caller=self._helper.call)
 
-    def _converted(self, candidate: Candidate, scratch: Path, index: int) -> Path:
+    def _converted(
+        self,
+        candidate: Candidate,
+        scratch: Path,
+        index: int,
+        quantize: Quantize,
+        samples: Path | None,
+    ) -> Path:
         folder = scratch / f"parts-{index}"
         folder.mkdir()
         write_parts(folder, candidate.graph, candidate.weights)
         out = scratch / f"{index}.tflite"
         request = ConvertRequest(
-            source=str(folder), to="tflite", out=str(out),
+            source=str(folder), to="tflite", out=str(out), quantize=quantize,
             reference=str(scratch / f"{index}-reference.npz"),
             live_samples=str(scratch / f"{index}-live.npz"),
+            samples=str(samples) if samples is not None and quantize == "int8" else None,
         )  # fmt: skip
         self._helper.call("engine.export.convert:convert", request, timeout_s=MEASURE_TIMEOUT_S)
         return out
