@@ -31,7 +31,8 @@ class GroupFacts:
 class ModelFacts:
     """A model that was read, not run. Shapes are without the batch axis.
 
-    ``custom`` is the Python file of its custom layers.
+    ``weights`` is the weights file of an architecture in JSON, ``custom`` the Python file of its
+    custom layers.
     """
 
     path: str
@@ -41,6 +42,7 @@ class ModelFacts:
     outputs: tuple[tuple[int | None, ...] | None, ...]
     groups: tuple[GroupFacts, ...]
     opened: ModelOpened
+    weights: str | None = None
     custom: str | None = None
 
     @property
@@ -59,7 +61,7 @@ class ModelFacts:
         return sum(g.channels for g in self.groups if g.prunable)
 
 
-def read_facts(path: Path, custom: Path | None = None) -> ModelFacts:
+def read_facts(path: Path, custom: Path | None = None, weights: Path | None = None) -> ModelFacts:
     """Read a model file; blocks for a second or so. A file of custom layers is read, not run.
 
     Raises
@@ -71,7 +73,7 @@ def read_facts(path: Path, custom: Path | None = None) -> ModelFacts:
     from engine.channels.trace import trace
     from engine.modelfile.reader import view_model
 
-    model = view_model(path, custom=custom)
+    model = view_model(path, weights=weights, custom=custom)
     graph = model.graph
     channels = trace(graph)
     costs = cost(graph)
@@ -105,6 +107,7 @@ def read_facts(path: Path, custom: Path | None = None) -> ModelFacts:
     return ModelFacts(
         path=str(path),
         size_bytes=_size(path),
+        weights=None if weights is None else str(weights),
         custom=None if custom is None else str(custom),
         written_by=model.written_by,
         inputs=tuple(_no_batch(graph.shape(t)) for t in graph.inputs),

@@ -291,17 +291,7 @@ class Session(QObject):
         self.run, self.record = path, record
         self._note_baseline()
         model = Path(job.model)
-        options = Options(
-            strategy=job.strategy,
-            criterion=job.criterion,
-            quantize=job.quantize,
-            allocation=job.allocation,
-            augment=job.data.augment,
-            exclude=job.exclude,
-            through_norms=job.through_norms,
-            budget=job.budget,
-            seed=job.seed,
-        )
+        options = Options.of(job)
         known = self.wishes.model
         same = known is not None and known.path == job.model
         self._wish(data=job.data, goal=job.goal, options=options, model=known if same else None)

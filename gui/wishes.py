@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.job import Allocation, Budget, DataSpec, Goal, Job, Quantize, Strategy
+from engine.job import (
+    Allocation,
+    Budget,
+    DataSpec,
+    Goal,
+    ImportanceInit,
+    Job,
+    Quantize,
+    SparseFor,
+    Strategy,
+)
 from gui.facts import ModelFacts
 
 
@@ -17,10 +27,35 @@ class Options:
     quantize: Quantize = "none"
     allocation: Allocation = "sensitivity"
     augment: str = "auto"
+    sparse_for: SparseFor = "size"
+    importance_init: ImportanceInit = "ones"
+    round_to: int | None = None
     exclude: tuple[str, ...] = ()
     through_norms: bool = False
+    l1_epochs: int = 0
+    batch_size: int | None = None
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
+
+    @classmethod
+    def of(cls, job: Job) -> Options:
+        """The options of a job."""
+        return cls(
+            strategy=job.strategy,
+            criterion=job.criterion,
+            quantize=job.quantize,
+            allocation=job.allocation,
+            augment=job.data.augment,
+            sparse_for=job.sparse_for,
+            importance_init=job.importance_init,
+            round_to=job.round_to,
+            exclude=job.exclude,
+            through_norms=job.through_norms,
+            l1_epochs=job.l1_epochs,
+            batch_size=job.batch_size,
+            budget=job.budget,
+            seed=job.seed,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +95,7 @@ class Wishes:
         options = self.options
         return Job(
             model=self.model.path,
+            weights=self.model.weights,
             custom=self.model.custom,
             data=self.data,
             goal=self.goal,
@@ -68,7 +104,12 @@ class Wishes:
             criterion=options.criterion,
             quantize=options.quantize,
             allocation=options.allocation,
+            sparse_for=options.sparse_for,
+            importance_init=options.importance_init,
+            round_to=options.round_to,
             exclude=options.exclude,
             through_norms=options.through_norms,
+            l1_epochs=options.l1_epochs,
+            batch_size=options.batch_size,
             seed=options.seed,
         )

@@ -11,7 +11,15 @@ from typing import Final, TypeAlias
 
 from engine import events as ev
 from engine.errors import ErrorInfo
-from engine.job import Allocation, Minimise, Quantize, Strategy
+from engine.job import (
+    Allocation,
+    ClassWeight,
+    ImportanceInit,
+    Minimise,
+    Quantize,
+    SparseFor,
+    Strategy,
+)
 from engine.runstate import RunState
 from engine.telling import units
 from engine.telling.record import LogEvent
@@ -67,6 +75,7 @@ CRITERIA: Final[dict[str, str]] = {
     "norm": "Size of the weights (L2 norm)",
     "norm-l1": "Sum of the weights' sizes (L1 norm)",
     "gamma-norm": "Gamma times norm",
+    "taylor": "Effect on the loss (Taylor)",
     "random": "Random, as a control",
 }
 ALLOCATIONS: Final[dict[Allocation, str]] = {
@@ -76,6 +85,20 @@ ALLOCATIONS: Final[dict[Allocation, str]] = {
 AUGMENTS: Final[dict[str, str]] = {
     "auto": "Automatic: what the model bears, measured",
     "none": "None",
+}
+SPARSE_FOR: Final[dict[SparseFor, str]] = {
+    "size": "A smaller file (default)",
+    "speed": "Speed on ARM",
+}
+CLASS_WEIGHTS: Final[dict[ClassWeight, str]] = {
+    "auto": "Automatic: where the metric counts classes alike",
+    "none": "None",
+    "balanced": "All classes alike",
+}
+IMPORTANCE_INITS: Final[dict[ImportanceInit, str]] = {
+    "ones": "At one (default)",
+    "random": "At random",
+    "filter-norm": "At the norm of each filter",
 }
 QUANTIZE: Final[dict[Quantize, str]] = {
     "none": "No, 32-bit floats",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from engine.events import DataOpened
 from engine.job import DataSpec
@@ -14,7 +14,9 @@ from engine.telling import units
 from gui.facts import ModelFacts
 from gui.theme import GRID
 from gui.views.data_found import DataFoundPanel
+from gui.views.data_options import DataOptions
 from gui.widgets.basics import Card, button, label
+from gui.widgets.fields import Choice
 from gui.widgets.numbers import Numbers
 from gui.widgets.strip import LayerStrip
 from gui.wishes import Baseline
@@ -160,6 +162,8 @@ class DataCard(Card):
         self.body.addWidget(self.hint)
         self._choices = self._make_choices()
         self.body.addWidget(self._choices)
+        self.more = DataOptions()
+        self.more.changed.connect(self.changed)
         self.found = DataFoundPanel()
         self.found.answered.connect(self.changed)
         self.facts = self.found.facts
@@ -178,6 +182,7 @@ class DataCard(Card):
         measure.addWidget(self.measure_button)
         measure.addStretch(1)
         self.body.addWidget(self.measure_row)
+        self.body.addWidget(self.more)
         self._spec: DataSpec | None = None
         self._filling = False
 
@@ -186,8 +191,11 @@ class DataCard(Card):
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GRID)
-        self.preprocess = _combo("Preprocessing of the images", PREPROCESS)
-        self.seen = _combo("Whether the model was trained on these images", _SEEN)
+        self.preprocess = Choice(PREPROCESS, free=True)
+        self.preprocess.setAccessibleName("Preprocessing of the images")
+        self.preprocess.setToolTip("Or words joined by commas, such as 0-1,bgr,bicubic,crop")
+        self.seen = Choice(_SEEN)
+        self.seen.setAccessibleName("Whether the model was trained on these images")
         for text, box in (
             ("Preprocessing", self.preprocess),
             ("Trained on these images?", self.seen),
@@ -197,7 +205,7 @@ class DataCard(Card):
             layout.addWidget(head)
             layout.addWidget(box)
             layout.addSpacing(GRID)
-            box.currentIndexChanged.connect(self._on_choice)
+            box.edited.connect(self._on_choice)
         layout.addStretch(1)
         return row
 
@@ -230,8 +238,11 @@ class DataCard(Card):
         self._choices.setVisible(given and (spec is None or spec.source != "digits"))
         self._choices.setEnabled(editable)
         if spec is not None:
-            _choose(self.preprocess, spec.preprocess)
-            _choose(self.seen, spec.seen)
+            self.preprocess.set_value(spec.preprocess)
+            self.seen.set_value(spec.seen)
+        self.more.show_spec(spec)
+        self.more.setVisible(given)
+        self.more.setEnabled(editable)
         self.found.show_found(spec, found, preview)
         self.found.setEnabled(editable)
         self.measure_row.setVisible(given)
@@ -257,7 +268,7 @@ class DataCard(Card):
         self.changed.emit(
             replace(
                 self._spec,
-                preprocess=self.preprocess.currentData(),
+                preprocess=self.preprocess.value(),
                 seen=self.seen.currentData(),
             )
         )
@@ -275,19 +286,3 @@ def _source_name(spec: DataSpec | None) -> str:
     if spec.source == "digits":
         return "Handwritten digits (built in)"
     return Path(spec.source).name
-
-
-def _combo(name: str, items: tuple[tuple[str, str], ...]) -> QComboBox:
-    box = QComboBox()
-    box.setAccessibleName(name)
-    for key, text in items:
-        box.addItem(text, key)
-    return box
-
-
-def _choose(box: QComboBox, key: str) -> None:
-    index = box.findData(key)
-    if index < 0:
-        box.addItem(key, key)
-        index = box.count() - 1
-    box.setCurrentIndex(index)

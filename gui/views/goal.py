@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QWidget
 
 from engine.job import Goal
 from engine.telling import sentences, units
-from gui.icons import icon
-from gui.theme import GRID, colours, set_role, theme
+from gui.theme import GRID, set_role
 from gui.views.options import OptionsForm
-from gui.widgets.basics import Card, FlowLayout, InlineCombo, label
+from gui.widgets.basics import Card, FlowLayout, Fold, InlineCombo, label
 from gui.wishes import Baseline, Options
 
 METRICS: tuple[tuple[str | None, str], ...] = (
@@ -195,23 +194,11 @@ class GoalCard(Card):
         super().__init__("Goal", gap=GRID + 4)
         self.sentence = Sentence()
         self.body.addWidget(self.sentence)
-        self.more = QToolButton()
-        set_role(self.more, "fold")
-        self.more.setText("More options")
-        self.more.setCheckable(True)
-        self.more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.more.setAccessibleName("More options")
         self.options = OptionsForm()
         self.options.changed.connect(self.options_changed)
-        self.options.hide()
-        self.more.toggled.connect(self._on_more)
-        row = QHBoxLayout()
-        row.addWidget(self.more)
-        row.addStretch(1)
-        self.body.addWidget(self.options)
-        self.body.addLayout(row)
-        theme().changed.connect(self._restyle)
-        self._restyle()
+        self.fold = Fold("More options", "Fewer options", self.options)
+        self.more = self.fold.button
+        self.body.addWidget(self.fold)
 
     def show_goal(
         self,
@@ -227,15 +214,6 @@ class GoalCard(Card):
         self.options.show_options(options)
         self.sentence.setEnabled(editable)
         self.options.setEnabled(editable)
-
-    def _on_more(self, on: bool) -> None:
-        self.options.setVisible(on)
-        self._restyle()
-
-    def _restyle(self) -> None:
-        name = "x" if self.more.isChecked() else "sliders-horizontal"
-        self.more.setIcon(icon(name, colours().muted))
-        self.more.setText("Fewer options" if self.more.isChecked() else "More options")
 
 
 def _inline_combo(name: str, tip: str) -> QComboBox:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLineEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
 from engine.job import Budget, Strategy
 from engine.telling import sentences
-from gui.theme import GRID
-from gui.widgets.basics import label
+from gui.widgets.fields import Choice, FieldGrid, Whole
 from gui.wishes import Options
 
-AUTO = "Automatic"
 OFFERED: tuple[Strategy, ...] = ("heuristic", "structured", "unstructured", "three-step", "grid")
 """The strategies that the engine has today."""
 
@@ -24,103 +22,104 @@ class OptionsForm(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._filling = False
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, GRID)
-        self._grid.setHorizontalSpacing(2 * GRID)
-        self._grid.setVerticalSpacing(GRID)
-        self._grid.setColumnStretch(1, 1)
-        self._grid.setColumnStretch(4, 1)
-        self._grid.setColumnMinimumWidth(2, GRID)
-        self.strategy = _combo(tuple((key, sentences.STRATEGIES[key]) for key in OFFERED))
-        self.criterion = _combo(tuple(sentences.CRITERIA.items()))
-        self.quantize = _combo(tuple(sentences.QUANTIZE.items()))
-        self.allocation = _combo(tuple(sentences.ALLOCATIONS.items()))
-        self.augment = _combo(tuple(sentences.AUGMENTS.items()))
+        self.strategy = Choice((key, sentences.STRATEGIES[key]) for key in OFFERED)
+        self.criterion = Choice(sentences.CRITERIA.items(), free=True)
+        self.quantize = Choice(sentences.QUANTIZE.items())
+        self.allocation = Choice(sentences.ALLOCATIONS.items())
+        self.augment = Choice(sentences.AUGMENTS.items(), free=True)
+        self.sparse_for = Choice(sentences.SPARSE_FOR.items())
+        self.scales = Choice(sentences.IMPORTANCE_INITS.items())
         self.exclude = QLineEdit()
         self.exclude.setPlaceholderText("conv1, block2/*")
         self.exclude.setClearButtonEnabled(True)
         self.exclude.setAcceptDrops(False)
         self.norms = QCheckBox("Allowed")
-        self.epochs = _spin(0, 1000, " epochs")
-        self.fine_tunes = _spin(0, 1000, " fine-tunes")
-        self.minutes = _spin(0, 100_000, " min")
-        self.seed = _spin(0, 2_147_483_647, "")
-        self.seed.setSpecialValueText("")
-        self._row(0, 0, "Strategy", self.strategy, "Which kinds of pruning, and in which order")
-        self._row(1, 0, "Criterion", self.criterion, "What ranks the channels of a group")
-        self._row(2, 0, "Quantise", self.quantize, "Numbers of the TFLite file that is judged")
-        self._row(3, 0, "Seed", self.seed, "Same seed, data and versions: same decisions")
-        self._row(0, 1, "Epochs", self.epochs, "Of each fine-tune")
-        self._row(1, 1, "Fine-tunes", self.fine_tunes, "At most; probes are not counted")
-        self._row(2, 1, "Time", self.minutes, "At most, for the whole search")
-        self._row(
-            4, 0, "Leave alone", self.exclude, "Layers or groups by name or pattern, by comma"
+        self.epochs = Whole(0, 1000, " epochs")
+        self.fine_tunes = Whole(0, 1000, " fine-tunes")
+        self.minutes = Whole(0, 100_000, " min", auto="No limit")
+        self.round_to = Whole(0, 512, " channels")
+        self.batch_size = Whole(0, 65_536, " images")
+        self.l1_epochs = Whole(0, 1000, " epochs", auto="None")
+        self.seed = Whole(0, 2_147_483_647, auto="")
+        grid = FieldGrid(self)
+        rows: tuple[tuple[str, QWidget, str], ...] = (
+            ("Strategy", self.strategy, "Which kinds of pruning, and in which order"),
+            ("Epochs", self.epochs, "Of each fine-tune"),
+            ("Criterion", self.criterion, "What ranks channels; or your own, file.py:function"),
+            ("Fine-tunes", self.fine_tunes, "At most; probes are not counted"),
+            ("Quantise", self.quantize, "Numbers of the TFLite file that is judged"),
+            ("Time", self.minutes, "At most, for the whole search"),
+            ("Allocation", self.allocation, "How a cut is shared among the groups"),
+            ("Batch", self.batch_size, "Of each step of a fine-tune"),
+            ("Zeros for", self.sparse_for, "Speed: only where kernels of ARM can use them"),
+            ("Widths", self.round_to, "In multiples of; automatic: 8 for latency, else 1"),
+            ("Augmentation", self.augment, "Changes of images; or names, such as flip,shift"),
+            ("L1 phase", self.l1_epochs, "On batch-norm scales, before the first cut"),
+            ("Leave alone", self.exclude, "Layers or groups by name or pattern, by comma"),
+            ("Cuts in norms", self.norms, "Through layer, group and unit norms"),
+            ("Scales begin", self.scales, "Of importance weights, where the strategy trains them"),
+            ("Seed", self.seed, "Same seed, data and versions: same decisions"),
         )
-        self._row(3, 1, "Allocation", self.allocation, "How a cut is shared among the groups")
-        self._row(4, 1, "Augmentation", self.augment, "Random changes of images in fine-tunes")
-        self._row(5, 1, "Cuts in norms", self.norms, "Through layer, group and unit norms")
-        for box in (self.strategy, self.criterion, self.quantize, self.allocation, self.augment):
-            box.currentIndexChanged.connect(self._on_edit)
+        for number, (text, box, help_text) in enumerate(rows):
+            grid.add_field(number // 2, number % 2, text, box, help_text)
+        for choice in (
+            self.strategy, self.criterion, self.quantize, self.allocation, self.augment,
+            self.sparse_for, self.scales,
+        ):  # fmt: skip
+            choice.edited.connect(self._on_edit)
         self.exclude.editingFinished.connect(self._on_edit)
         self.norms.toggled.connect(self._on_edit)
-        for spin in (self.epochs, self.fine_tunes, self.minutes, self.seed):
-            spin.valueChanged.connect(self._on_edit)
-
-    def _row(self, row: int, side: int, text: str, box: QWidget, help_text: str) -> None:
-        head = label(text, "muted")
-        head.setBuddy(box)
-        box.setAccessibleName(text)
-        box.setAccessibleDescription(help_text)
-        box.setToolTip(help_text)
-        cell = QWidget()
-        inner = QGridLayout(cell)
-        inner.setContentsMargins(0, 0, 0, 0)
-        inner.setVerticalSpacing(2)
-        inner.addWidget(box, 0, 0)
-        inner.addWidget(label(help_text, "small"), 1, 0)
-        self._grid.addWidget(head, row, side * 3)
-        self._grid.addWidget(cell, row, side * 3 + 1)
+        for whole in (
+            self.epochs, self.fine_tunes, self.minutes, self.round_to, self.batch_size,
+            self.l1_epochs, self.seed,
+        ):  # fmt: skip
+            whole.valueChanged.connect(self._on_edit)
 
     def show_options(self, options: Options) -> None:
         """Show these options."""
         self._filling = True
-        for box, key in (
-            (self.strategy, options.strategy),
-            (self.criterion, options.criterion),
-            (self.quantize, options.quantize),
-            (self.allocation, options.allocation),
-            (self.augment, options.augment),
-        ):
-            index = box.findData(key)
-            if index < 0:
-                box.addItem(key, key)
-                index = box.count() - 1
-            box.setCurrentIndex(index)
+        self.strategy.set_value(options.strategy)
+        self.criterion.set_value(options.criterion)
+        self.quantize.set_value(options.quantize)
+        self.allocation.set_value(options.allocation)
+        self.augment.set_value(options.augment)
+        self.sparse_for.set_value(options.sparse_for)
+        self.scales.set_value(options.importance_init)
         if names_in(self.exclude.text()) != options.exclude:
             self.exclude.setText(", ".join(options.exclude))
         self.norms.setChecked(options.through_norms)
         budget = options.budget
-        self.epochs.setValue(budget.epochs or 0)
-        self.fine_tunes.setValue(budget.max_trials or 0)
-        self.minutes.setValue(0 if budget.time_s is None else max(round(budget.time_s / 60), 1))
+        self.epochs.set_number(budget.epochs)
+        self.fine_tunes.set_number(budget.max_trials)
+        self.minutes.set_number(
+            None if budget.time_s is None else max(round(budget.time_s / 60), 1)
+        )
+        self.round_to.set_number(options.round_to)
+        self.batch_size.set_number(options.batch_size)
+        self.l1_epochs.setValue(options.l1_epochs)
         self.seed.setValue(options.seed)
         self._filling = False
 
     def options(self) -> Options:
         """What the form holds."""
-        minutes = self.minutes.value()
+        minutes = self.minutes.number()
         return Options(
             strategy=self.strategy.currentData(),
-            criterion=self.criterion.currentData(),
+            criterion=self.criterion.value(),
             quantize=self.quantize.currentData(),
             allocation=self.allocation.currentData(),
-            augment=self.augment.currentData(),
+            augment=self.augment.value(),
+            sparse_for=self.sparse_for.currentData(),
+            importance_init=self.scales.currentData(),
+            round_to=self.round_to.number(),
             exclude=names_in(self.exclude.text()),
             through_norms=self.norms.isChecked(),
+            l1_epochs=self.l1_epochs.value(),
+            batch_size=self.batch_size.number(),
             budget=Budget(
-                epochs=self.epochs.value() or None,
-                max_trials=self.fine_tunes.value() or None,
-                time_s=minutes * 60.0 if minutes else None,
+                epochs=self.epochs.number(),
+                max_trials=self.fine_tunes.number(),
+                time_s=None if minutes is None else minutes * 60.0,
             ),
             seed=self.seed.value(),
         )
@@ -133,19 +132,3 @@ class OptionsForm(QWidget):
 def names_in(text: str) -> tuple[str, ...]:
     """Names between commas, each once."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
-
-
-def _combo(items: tuple[tuple[str, str], ...]) -> QComboBox:
-    box = QComboBox()
-    for key, text in items:
-        box.addItem(text, key)
-    return box
-
-
-def _spin(low: int, high: int, suffix: str) -> QSpinBox:
-    box = QSpinBox()
-    box.setRange(low, high)
-    box.setSuffix(suffix)
-    box.setSpecialValueText(AUTO)
-    box.setKeyboardTracking(False)
-    return box

@@ -14,11 +14,13 @@ from PySide6.QtWidgets import (
     QLayoutItem,
     QPushButton,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from gui.theme import GRID, set_role
+from gui.icons import icon
+from gui.theme import GRID, colours, set_role, theme
 
 
 def label(text: str = "", role: str = "", *, wrap: bool = False, select: bool = False) -> QLabel:
@@ -82,6 +84,37 @@ class Card(QFrame):
         if title:
             self.body.addWidget(self.title)
             self.setAccessibleName(title)
+
+
+class Fold(QWidget):
+    """Something that is rarely needed, behind a button that shows and hides it."""
+
+    def __init__(self, show: str, hide: str, inside: QWidget) -> None:
+        super().__init__()
+        self._texts = (show, hide)
+        self.inside = inside
+        self.button = QToolButton()
+        set_role(self.button, "fold")
+        self.button.setCheckable(True)
+        self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.button.toggled.connect(self._show)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(GRID // 2)
+        column.addWidget(inside)
+        column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignLeft)
+        theme().changed.connect(self._restyle)
+        self._show(False)
+
+    def _show(self, on: bool) -> None:
+        self.inside.setVisible(on)
+        self.button.setText(self._texts[on])
+        self.button.setAccessibleName(self._texts[on])
+        self._restyle()
+
+    def _restyle(self) -> None:
+        name = "x" if self.button.isChecked() else "sliders-horizontal"
+        self.button.setIcon(icon(name, colours().muted))
 
 
 class Page(QWidget):
