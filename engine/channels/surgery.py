@@ -102,6 +102,22 @@ def _with_bias(layer: Layer, width: int) -> Layer:
     )
 
 
+def with_gamma(graph: LayerGraph, weights: Weights) -> tuple[LayerGraph, Weights]:
+    """The same model in which every batch norm has a gamma, of ones where it had none."""
+    layers, out = dict(graph.layers), dict(weights)
+    for name, layer in graph.layers.items():
+        if layer.class_name != "BatchNormalization" or layer.opaque is not None:
+            continue
+        if layer.config.get("scale", True):
+            continue
+        gamma = replace(layer.weights[0], name="gamma", trainable=True, zeros=None)
+        layers[name] = replace(
+            layer, config={**layer.config, "scale": True}, weights=(gamma, *layer.weights)
+        )
+        out[name] = {"gamma": np.ones(gamma.shape, gamma.dtype), **weights[name]}
+    return replace(graph, layers=layers), out
+
+
 def _only_norm(graph: LayerGraph, name: str) -> str | None:
     """The batch norm that alone reads the only call of a layer without an activation."""
     calls = list(graph.calls(name))

@@ -10,9 +10,10 @@ from typing import Final
 
 from engine.channels.groups import Channels
 from engine.criteria.auto import auto
-from engine.criteria.base import Criterion, Gradients, Inputs, Scores
+from engine.criteria.base import Criterion, Gradients, Inputs, Measured, Scores
 from engine.criteria.gamma import gamma
 from engine.criteria.gamma_norm import gamma_norm
+from engine.criteria.importance import importance
 from engine.criteria.norm import norm, norm_l1
 from engine.criteria.random import random
 from engine.criteria.taylor import taylor
@@ -20,7 +21,7 @@ from engine.criteria.user import find_file, is_user_criterion, user
 from engine.errors import UserError
 from engine.modelfile.graph import LayerGraph, Weights
 
-__all__ = ["CRITERIA", "Gradients", "Inputs", "Scores", "check_name", "score"]
+__all__ = ["CRITERIA", "Gradients", "Inputs", "Measured", "Scores", "check_name", "score"]
 
 CRITERIA: Final[dict[str, Criterion]] = {
     "auto": auto,
@@ -29,6 +30,7 @@ CRITERIA: Final[dict[str, Criterion]] = {
     "norm-l1": norm_l1,
     "gamma-norm": gamma_norm,
     "taylor": taylor,
+    "importance": importance,
     "random": random,
 }
 """The built-in criteria by name."""
@@ -60,6 +62,7 @@ def score(
     *,
     seed: int = 0,
     gradients: Iterable[Gradients] | None = None,
+    measured: Measured | None = None,
 ) -> Scores:
     """Score every unit of every group that the criterion can judge.
 
@@ -71,6 +74,8 @@ def score(
         For ``random`` (and a person's own).
     gradients
         For ``taylor``: the loss's gradients by layer and weight, batch by batch.
+    measured
+        For the criteria that are learned: what a phase with training images finds.
 
     Returns
     -------
@@ -84,7 +89,10 @@ def score(
         Where the criterion is not known, or can judge no group of this model.
     """
     check_name(criterion)
-    inputs = Inputs(graph=graph, weights=weights, channels=channels, seed=seed, gradients=gradients)
+    inputs = Inputs(
+        graph=graph, weights=weights, channels=channels, seed=seed, gradients=gradients,
+        measured=measured,
+    )  # fmt: skip
     if is_user_criterion(criterion):
         return user(inputs, criterion)
     found = CRITERIA[criterion](inputs)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.channels.groups import Axis, ChannelGroup, Channels
+from engine.errors import UserError
 from engine.modelfile.graph import LayerGraph, Weights
 
 Scores = dict[str, np.ndarray]
@@ -21,19 +22,42 @@ Gradients = Mapping[str, Mapping[str, np.ndarray]]
 """Like weights: the loss's gradient on one batch, by layer and weight name."""
 
 
+Measured = Callable[[str], Scores]
+"""What a short phase with training images found for the criterion of that name, by group and
+unit; it begins when it is asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Inputs:
-    """All that a criterion may look at."""
+    """All that a criterion may look at. ``gradients`` and ``measured`` are None without data."""
 
     graph: LayerGraph
     weights: Weights
     channels: Channels
     seed: int = 0
     gradients: Iterable[Gradients] | None = None
+    measured: Measured | None = None
 
 
 Criterion = Callable[[Inputs], Scores]
 """Scores of each group it can judge; a group that it leaves out is not cut."""
+
+
+def measured(inputs: Inputs, criterion: str) -> Scores:
+    """What a phase with training images found for a criterion.
+
+    Raises
+    ------
+    UserError
+        Without data there is no such phase.
+    """
+    if inputs.measured is None:
+        raise UserError(
+            "criterion.needs_data",
+            f"This criterion is learned on labelled images, and there are none: {criterion}.",
+            "Use it with 'secateur prune', or choose another criterion.",
+        )
+    return inputs.measured(criterion)
 
 
 def axes_of(inputs: Inputs, group: ChannelGroup) -> Iterator[Axis]:

@@ -6,19 +6,28 @@ relative to its own mean, so that a large layer does not drown a small one.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Container
+from typing import Final, Literal
 
 import numpy as np
 
 from engine.channels.groups import ChannelGroup
+from engine.channels.tracer import Role
 from engine.criteria.base import Inputs, Scores, axes_of, is_kernel, per_unit, positions
 
+_ALL: Final[frozenset[Role]] = frozenset({"out", "in", "through"})
 
-def group_norm(inputs: Inputs, group: ChannelGroup, order: Literal[1, 2] = 2) -> np.ndarray:
-    """Mean relative norm of each unit over the group's kernels, L2 (of squares) or L1."""
+
+def group_norm(
+    inputs: Inputs, group: ChannelGroup, order: Literal[1, 2] = 2, *, roles: Container[Role] = _ALL
+) -> np.ndarray:
+    """Mean relative norm of each unit over the group's kernels, L2 (of squares) or L1.
+
+    ``roles`` says which kernels count: those that make, read or go along with the channels.
+    """
     total, count = np.zeros(group.channels), np.zeros(group.channels)
     for axis in axes_of(inputs, group):
-        if not is_kernel(inputs, axis):
+        if axis.role not in roles or not is_kernel(inputs, axis):
             continue
         held = positions(group, axis.units)
         array = inputs.weights[axis.layer][axis.weight].astype(np.float64)

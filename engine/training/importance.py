@@ -110,7 +110,7 @@ class ImportanceScales:
         """The same."""
         return self.variables
 
-    def begin_step(self) -> None:
+    def begin_step(self, rate: Any) -> None:
         """Nothing: the scales are read as they are."""
 
     def seen(self) -> Sequence[tuple[keras.Variable, Any]]:
