@@ -19,6 +19,7 @@ INPUT_TYPES: tuple[str, ...] = ("float", "int8", "uint8")
 ClassWeight = Literal["auto", "none", "balanced"]
 Allocation = Literal["sensitivity", "global"]
 SparseFor = Literal["size", "speed"]
+ImportanceInit = Literal["ones", "random", "filter-norm"]
 
 LATENCY_MULTIPLE = 8
 """Widths that the vector units of a processor like."""
@@ -86,6 +87,7 @@ class Job:
     file, or speed, which only the 1x1 convolutions of some networks can give.
     ``round_to`` rounds widths (see :attr:`width_multiple`), ``exclude`` names layers to leave
     alone (or patterns, or groups),
+    ``importance_init`` is what the scales of importance weights begin with,
     ``through_norms`` lets cuts change the statistics of layer, group and unit norms.
     """
 
@@ -100,6 +102,7 @@ class Job:
     quantize: Quantize = "none"
     allocation: Allocation = "sensitivity"
     sparse_for: SparseFor = "size"
+    importance_init: ImportanceInit = "ones"
     round_to: int | None = None
     through_norms: bool = False
     exclude: tuple[str, ...] = ()
