@@ -6,7 +6,7 @@ for a run that is under way as for an old one.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, Signal
+from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -23,7 +23,7 @@ from engine.events import TrialDone
 from engine.telling import sentences, units
 from engine.telling.compare import Figures, comparable, figures, layer_diffs
 from gui.models.diff import DiffModel
-from gui.models.layers import LAYER_ROLE, SORT_ROLE
+from gui.models.rows import LAYER_ROLE, sorted_by_value
 from gui.session import Session
 from gui.theme import GRID, set_role
 from gui.widgets.basics import Card, button, clear, empty_page, label
@@ -71,9 +71,7 @@ class ComparePanel(QStackedWidget):
         card.body.addWidget(place)
         layout.addWidget(card)
         self.model = DiffModel(self)
-        self.proxy = QSortFilterProxyModel(self)
-        self.proxy.setSortRole(SORT_ROLE)
-        self.proxy.setSourceModel(self.model)
+        self.proxy = sorted_by_value(self.model, self)
         self.table = self._make_table()
         layout.addWidget(self.table, 1)
         self.footer = label("", "small")
@@ -128,7 +126,7 @@ class ComparePanel(QStackedWidget):
             self._fill(shown)
         diffs = layer_diffs(state.model.layers, trial.layers)
         cut = [d for d in diffs if d.kind != "same"]
-        self.model.set_diffs(tuple(cut) if self.changed_only.isChecked() else diffs)
+        self.model.set_rows(tuple(cut) if self.changed_only.isChecked() else diffs)
         self.footer.setText(f"{len(cut)} of {units.plural(len(diffs), 'layer')} changed")
 
     def text(self) -> str:

@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
 from engine.events import LayerState, SensitivityMeasured
 from engine.telling import units
 from engine.telling.sensitivity import at_half
-from gui.models.layers import LAYER_ROLE, LayerFilter, LayerTableModel
+from gui.models.layers import LayerFilter, LayerTableModel
+from gui.models.rows import LAYER_ROLE
 from gui.session import Session
 from gui.theme import GRID
 from gui.widgets.basics import button, empty_page, label

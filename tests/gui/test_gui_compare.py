@@ -66,12 +66,12 @@ def test_that_layers_are_told_apart_by_what_became_of_them(qtbot: QtBot) -> None
     tester = QAbstractItemModelTester(
         model, QAbstractItemModelTester.FailureReportingMode.Warning, model
     )
-    model.set_diffs(tuple(diffs.values()))
+    model.set_rows(tuple(diffs.values()))
     texts = [str(model.index(3, c).data()) for c in range(model.columnCount())]
     assert texts[0] == "conv2"
     assert texts[2].startswith("32 \u2192 ")
     assert texts[-1] == "cut"
-    model.set_diffs(())
+    model.set_rows(())
     del tester
 
 
