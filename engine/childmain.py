@@ -15,17 +15,21 @@ import traceback
 from typing import Any
 
 from engine import jsonio
+from engine.childproc import PARENT
 from engine.errors import SecateurError
 
 _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies; elsewhere do nothing."""
+    """Ask Linux to kill this process when its parent dies; elsewhere do nothing.
+
+    A parent that died before this was asked is no longer ours: then this process ends here.
+    """
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1 and os.environ.get("SECATEUR_INIT_PARENT") != "1":
+    if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
         os._exit(1)
 
 

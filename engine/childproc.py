@@ -22,6 +22,9 @@ from engine.errors import EngineFailure, ErrorInfo
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_BACKEND": "tensorflow"}
 """Environment of every process of ours that may import TensorFlow."""
 
+PARENT = "SECATEUR_PARENT"
+"""Environment variable that tells a process of ours who started it."""
+
 _TAIL_BYTES = 8000
 
 
@@ -81,7 +84,7 @@ def python_command(module: str, *arguments: str) -> list[str]:
 
 def child_environment() -> dict[str, str]:
     """The environment for a process of ours: quiet TensorFlow, the TensorFlow backend."""
-    return {**os.environ, **QUIET}
+    return {**os.environ, **QUIET, PARENT: str(os.getpid())}
 
 
 def call(target: str, payload: object, *, timeout_s: float, memory_bytes: int | None = None) -> Any:

@@ -21,6 +21,9 @@ Allocation = Literal["sensitivity", "global"]
 SparseFor = Literal["size", "speed"]
 ImportanceInit = Literal["ones", "random", "filter-norm"]
 
+SCHEMA = 1
+"""Form of a job and of the run that it belongs to; forms that are known are read."""
+
 LATENCY_MULTIPLE = 8
 """Widths that the vector units of a processor like."""
 
@@ -111,7 +114,7 @@ class Job:
     seed: int = 0
     export: tuple[str, ...] = ("tflite",)
     controls: bool = True
-    schema: int = 1
+    schema: int = SCHEMA
 
     @property
     def width_multiple(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from typing import IO, Any
 from engine import events as ev
 from engine import jsonio
 from engine.errors import UserError
-from engine.job import Job
+from engine.job import SCHEMA, Job
 from engine.runstate import RunState, fold_all
 
 JOB = "job.json"
@@ -132,13 +133,22 @@ class RunFolder:
     def job(self) -> Job:
         """The job of this run."""
         try:
-            return jsonio.from_plain(jsonio.loads((self.path / JOB).read_bytes()), Job)
+            plain = jsonio.loads((self.path / JOB).read_bytes())
+            job = jsonio.from_plain(plain, Job)
         except (OSError, ValueError) as error:
             raise UserError(
                 "run.damaged",
                 f"The run's job cannot be read ({error}): {self.path / JOB}.",
                 "Start a new run.",
             ) from error
+        if job.schema > SCHEMA:
+            raise UserError(
+                "run.newer",
+                f"A newer Secateur made this run, in form {job.schema}; this one knows forms up to"
+                f" {SCHEMA}: {self.path}.",
+                "Open it with that version.",
+            )
+        return job
 
     def set_job(self, job: Job) -> None:
         """Put another job in the place of this run's."""
@@ -175,6 +185,17 @@ class RunFolder:
         check_tolerance(goal.tolerance)
         self.set_job(replace(job, goal=goal, budget=replace(job.budget, max_trials=max_trials)))
 
+    def check_free(self) -> None:
+        """Refuse early what :meth:`lock` will refuse.
+
+        Raises
+        ------
+        UserError
+            Where another process works on this run.
+        """
+        if is_locked(self.path):
+            raise _locked(self.path)
+
     def lock(self) -> None:
         """Claim this run for this process until :meth:`close`.
 
@@ -191,13 +212,12 @@ class RunFolder:
             return
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             file.close()
-            raise UserError(
-                "run.locked",
-                f"Another Secateur is working on this run: {self.path}.",
-                "Wait for it, or stop it first.",
-            ) from error
+            raise _locked(self.path) from error
+        except OSError:  # a disk without locks, such as some network ones
+            self._lock = file
+            return
         self._lock = file
 
     def append(self, event: ev.Event) -> None:
@@ -206,10 +226,16 @@ class RunFolder:
             return
         if self._journal is None:
             self._mend_torn_line()
-            self._journal = (self.path / JOURNAL).open("ab")
-        self._journal.write(ev.dump_event(event) + b"\n")
-        self._journal.flush()
-        os.fsync(self._journal.fileno())
+            self._journal = (self.path / JOURNAL).open("ab", buffering=0)
+        line = ev.dump_event(event) + b"\n"
+        try:
+            if self._journal.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._journal.fileno())
+        except OSError:
+            self._journal.close()  # the line may be torn: the next append mends it
+            self._journal = None
+            raise
 
     def events(self) -> Iterator[ev.Event]:
         """The journal's events; a torn or unknown line is passed over."""
@@ -242,6 +268,7 @@ class RunFolder:
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
             partial.replace(target)
+            jsonio.sync_folder(target.parent)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -285,6 +312,16 @@ class RunFolder:
                 file.close()
         self._journal = self._lock = None
 
+    def tidy(self) -> None:
+        """Remove files that a killed process left half-written. Call it with the run locked."""
+        for folder in (self.path, self.path / CHECKPOINTS, self.path / EXPORTS):
+            for pattern in (".*.part", ".*.part.*"):
+                for path in folder.glob(pattern):
+                    if path.is_dir():
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        path.unlink(missing_ok=True)
+
     def _mend_torn_line(self) -> None:
         path = self.path / JOURNAL
         if path.exists():
@@ -292,6 +329,14 @@ class RunFolder:
             if data and not data.endswith(b"\n"):
                 with path.open("ab") as file:
                     file.write(b"\n")
+
+
+def _locked(path: Path) -> UserError:
+    return UserError(
+        "run.locked",
+        f"Another Secateur is working on this run: {path}.",
+        "Wait for it, or stop it first.",
+    )
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -355,8 +400,8 @@ def is_locked(path: Path) -> bool:
     try:
         with (path / ".lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:
+        return False
     return False

@@ -49,14 +49,17 @@ class RunState:
     running: Running | None = None
     best: int | None = None
     work: ev.WorkEstimated | None = None
+    needs: ev.NeedsEstimated | None = None
     warnings: tuple[ev.Warned, ...] = ()
     controls: tuple[ev.ControlMeasured, ...] = ()
     report: ev.ReportMeasured | None = None
     report_reads: int = 0
     latencies: ev.LatenciesMeasured | None = None
     exports: tuple[ev.Exported, ...] = ()
+    deaths: tuple[ev.EngineDied, ...] = ()
     error: ErrorInfo | None = None
     ended: ev.RunEnded | None = None
+    told_s: float = 0.0
 
     def trial(self, trial_id: int) -> ev.TrialDone | None:
         """The finished trial of that id."""
@@ -74,6 +77,15 @@ class RunState:
         if best is not None and best.layers:
             return best.layers
         return () if self.model is None else self.model.layers
+
+    @property
+    def worked_s(self) -> float:
+        """Seconds that the engine has worked on this run, as far as it lived to tell."""
+        return max(self.told_s, sum(t.seconds for t in self.trials))
+
+    def deaths_in(self, trial: int) -> tuple[ev.EngineDied, ...]:
+        """How the engine died in this trial since a person last started or resumed the run."""
+        return tuple(death for death in self.deaths if death.trial == trial)
 
     @property
     def live(self) -> bool:
@@ -140,12 +152,19 @@ def fold(state: RunState, event: ev.Event) -> RunState:
             return replace(state, status="running") if state.live else state
         case ev.Warned():
             return replace(state, warnings=(*state.warnings, event))
+        case ev.NeedsEstimated():
+            return replace(state, needs=event)
+        case ev.EngineDied():
+            return replace(state, deaths=(*state.deaths, event))
+        case ev.CheckpointsPruned():
+            return _pruned(state, event)
         case ev.Exported():
             return replace(state, exports=(*state.exports, event))
         case ev.RunEnded():
             return replace(
-                state, status=event.outcome, error=event.error, ended=event, running=None, work=None
-            )
+                state, status=event.outcome, error=event.error, ended=event, running=None,
+                work=None, deaths=(), told_s=max(state.told_s, event.seconds or 0.0),
+            )  # fmt: skip
 
 
 def fold_all(events: Iterable[ev.Event]) -> RunState:
@@ -166,6 +185,13 @@ def _goal(state: RunState, event: ev.GoalSet) -> RunState:
         state, goal_set=event, trials=trials, best=event.best, report=None, latencies=None,
         exports=(),
     )  # fmt: skip
+
+
+def _pruned(state: RunState, event: ev.CheckpointsPruned) -> RunState:
+    """The state without the checkpoints that were removed; their trials stay."""
+    gone = set(event.checkpoints)
+    trials = tuple(replace(t, checkpoint=None) if t.checkpoint in gone else t for t in state.trials)
+    return replace(state, trials=trials)
 
 
 def _batch(state: RunState, event: ev.BatchDone) -> RunState:

@@ -2,12 +2,15 @@
 
 One :class:`EngineProcess` is one search: ``-m engine.worker RUN`` with JSON lines both ways.
 Commands go down its stdin (``pause``, ``resume``, ``stop``), events come up its stdout; its stdin's
-end ends it, so that it never outlives us. Reading blocks; there is no polling.
+end ends it, so that it never outlives us. Reading blocks; there is no polling. An engine that died
+of itself in a trial is started again; what it started dies with it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -18,12 +21,14 @@ from typing import Any, Literal
 from engine import events as ev
 from engine import jsonio
 from engine.childproc import ProcessOutcome, child_environment, outcome_of, python_command
+from engine.confine import remove_scratch
+from engine.deaths import MOST_DEATHS, Before, Cause, before, cause_of
 from engine.errors import ErrorInfo, SecateurError
 from engine.report.result import result_of
 from engine.runs import LOG, RunFolder
 
 Command = Literal["pause", "resume", "stop"]
-STOP_GRACE_S = 2.0
+STOP_GRACE_S = 1.5
 """A stop that is not obeyed within this time is enforced: the best so far is on disk."""
 
 
@@ -49,6 +54,7 @@ class EngineProcess:
         self._lock = threading.Lock()
         self._stop_asked_at: float | None = None
         self._timer: threading.Timer | None = None
+        self._before = Before(kills=0, log_bytes=0)
 
     @property
     def pid(self) -> int | None:
@@ -63,6 +69,7 @@ class EngineProcess:
     def start(self) -> None:
         """Start the process; its own noise goes to the run's log."""
         command = python_command(self._module, str(self.run), str(self._nice))
+        self._before = before(self.run / LOG)
         with (self.run / LOG).open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -76,32 +83,71 @@ class EngineProcess:
     def events(self) -> Iterator[ev.Event]:
         """Yield events until the engine ends; the last is always a :class:`RunEnded`.
 
-        Where the process died without saying so, the end event is made here from how it died.
+        Where the process died without saying so, it is started again or the end event is made
+        here, from how it died.
         """
+        while True:
+            ended = False
+            for event in self._told():
+                if ended:
+                    continue
+                ended = isinstance(event, ev.RunEnded)
+                yield event
+            outcome = self._wait()
+            if ended:
+                return
+            cause = cause_of(outcome, self.run / LOG, self._before)
+            died = None if self.stop_asked else self._died(outcome, cause)
+            if died is None:
+                yield self._ended(outcome, cause)
+                return
+            self._record(died)
+            yield died
+            self.start()
+            if self.stop_asked:
+                self.kill()
+
+    def _told(self) -> Iterator[ev.Event]:
         process = self._process
         if process is None or process.stdout is None:
             raise RuntimeError("start() first")
-        ended = False
         for line in process.stdout:
             event = _parse(line)
-            if event is None or ended:
-                continue
-            ended = isinstance(event, ev.RunEnded)
-            yield event
-        outcome = self._wait()
-        if not ended:
-            from engine.report.page import write_report
+            if event is not None:
+                yield event
 
-            event = self._end_event(outcome)
-            folder = RunFolder(self.run)
-            # a full or read-only disk must not hide the end
-            with contextlib.suppress(OSError, SecateurError):
-                folder.append(event)
-                if event.outcome == "stopped":
-                    folder.write_result(result_of(folder.state()))
-                write_report(folder)
-            folder.close()
-            yield event
+    def _died(self, outcome: ProcessOutcome, cause: Cause) -> ev.EngineDied | None:
+        """The event of a death after which the search goes on; None where it ends here."""
+        state = RunFolder(self.run).state()
+        if cause == "kill" or state.running is None:
+            return None
+        trial = state.running.started.trial
+        times = len(state.deaths_in(trial)) + 1
+        if times > MOST_DEATHS:
+            return None
+        return ev.EngineDied(trial=trial, cause=cause, how=outcome.describe(), times=times)
+
+    def _ended(self, outcome: ProcessOutcome, cause: Cause) -> ev.RunEnded:
+        """The end of a run whose engine did not tell it, on disk as far as the disk lets us."""
+        from engine.report.page import write_report
+
+        event = self._end_event(outcome, cause)
+        self._record(event)
+        folder = RunFolder(self.run)
+        with contextlib.suppress(OSError, SecateurError):
+            if event.outcome == "stopped":
+                folder.write_result(result_of(folder.state()))
+            write_report(folder)
+        return event
+
+    def _record(self, event: ev.Event) -> None:
+        """Journal what the engine cannot; not where the disk is full, nor another's run."""
+        folder = RunFolder(self.run)
+        with contextlib.suppress(OSError, SecateurError):
+            folder.lock()
+            folder.append(event)
+            remove_scratch(self.run)
+        folder.close()
 
     def send(self, command: Command) -> None:
         """Ask the engine to pause, go on or stop; a stop is enforced after the grace time."""
@@ -137,6 +183,7 @@ class EngineProcess:
         process = self._process
         if process is None:
             return ProcessOutcome(exit_code=None)
+        _end_group(process.pid)
         returncode = process.wait()
         if self._timer is not None:
             self._timer.cancel()
@@ -146,20 +193,38 @@ class EngineProcess:
                     pipe.close()
         return outcome_of(returncode)
 
-    def _end_event(self, outcome: ProcessOutcome) -> ev.RunEnded:
+    def _end_event(self, outcome: ProcessOutcome, cause: Cause) -> ev.RunEnded:
         if self.stop_asked:
             return ev.RunEnded(outcome="stopped")
+        hint = "'secateur resume' goes on from there; log.txt there has the details."
+        if cause == "memory":
+            code, what = "engine.memory", "ran out of memory"
+            hint = f"Close other programs, or give a smaller --batch-size; {hint}"
+        else:
+            code, what = "engine.died", outcome.describe()
         return ev.RunEnded(
             outcome="failed",
             error=ErrorInfo(
                 kind="EngineFailure",
-                code="engine.died",
-                message=f"The engine process {outcome.describe()}; what was accepted is kept in"
+                code=code,
+                message=f"The engine process {what}; what was accepted is kept in"
                 f" the run folder: {self.run}.",
-                hint="'secateur resume' goes on from there; log.txt there has the details.",
+                hint=hint,
                 log=LOG,
             ),
         )
+
+
+def _end_group(pid: int) -> None:
+    """Wait for a process that leads its group, and end what it has left behind.
+
+    It is not reaped before, so that its number cannot have gone to another group.
+    """
+    if not hasattr(os, "waitid"):
+        return
+    with contextlib.suppress(ChildProcessError, ProcessLookupError, PermissionError):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _parse(line: bytes) -> ev.Event | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,13 @@ _EPOCH, _DIGEST = "halfway/epoch", "halfway/digest"
 
 
 def digest_of(trial: int, *asked: object, settings: FineTuneSettings) -> str:
-    """What a state belongs to: the trial's number, its ask and its settings."""
-    return hashlib.sha256(jsonio.dumps([trial, settings, *asked])).hexdigest()
+    """What a state belongs to: the trial's number, its ask and its settings.
+
+    Not the size of batches: where memory ran out, the same trial goes on with smaller ones.
+    """
+    return hashlib.sha256(
+        jsonio.dumps([trial, replace(settings, batch_size=0), *asked])
+    ).hexdigest()
 
 
 def save(folder: RunFolder, digest: str, state: TrainState) -> None:

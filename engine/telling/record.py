@@ -24,10 +24,11 @@ LogEvent: TypeAlias = (
     | ev.ControlMeasured
     | ev.ReportMeasured
     | ev.Warned
+    | ev.EngineDied
     | ev.Exported
     | ev.RunEnded
 )
-_LOGGED = (
+LOGGED = (
     ev.RunStarted,
     ev.PhaseStarted,
     ev.BaselineMeasured,
@@ -38,9 +39,12 @@ _LOGGED = (
     ev.ControlMeasured,
     ev.ReportMeasured,
     ev.Warned,
+    ev.EngineDied,
     ev.Exported,
     ev.RunEnded,
 )
+"""Kinds of events that are worth a line of the decision log."""
+
 LOG_LIMIT = 2000
 """Decisions kept; a search has some hundreds, only a flood has more."""
 
@@ -58,7 +62,7 @@ def advance(record: Record, event: ev.Event) -> Record:
     a phase that of one in which nothing was decided.
     """
     state = fold(record.state, event)
-    if not isinstance(event, _LOGGED):
+    if not isinstance(event, LOGGED):
         return replace(record, state=state)
     log = record.log
     if log and _replaces(event, log[-1]):
