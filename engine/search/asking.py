@@ -8,11 +8,13 @@ fake trainer, and a run resumes by telling a fresh strategy what the journal hol
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from engine.events import Step, Why
+
+Addition = Literal["importance", "skeleton"]
 
 AS_SMALL = 1.01
 """Sizes within this ratio are the same: gzip of other weights differs that much."""
@@ -25,10 +27,13 @@ class Ask:
     ``keep`` is the share of all removable channels to keep, ``sparsity`` the share of prunable
     weights to be zero; both of the whole model, 0..1. ``parent`` is the trial whose weights it
     starts from, None for the baseline. ``gamma_l1`` is network slimming's lambda, 0 without it.
+    ``theta`` asks for training with filter skeletons: the factor of their thresholds, 0 without.
     ``sweep`` asks for the parent without its dead channels, which is the same function: the one
     trial without training that can be accepted. ``quantized`` asks for the parent again, judged
     as the file that it is exported as. ``early`` says that a fine-tune may end before its last
-    epoch (:mod:`engine.search.early`).
+    epoch (:mod:`engine.search.early`). ``widths`` are the channels to leave by group, where the
+    strategy shares them out itself; together they are ``keep``. ``addition`` is what a fine-tune
+    trains beside the model's own weights and folds into them.
     """
 
     kind: Literal["probe", "fine_tune"]
@@ -37,9 +42,12 @@ class Ask:
     sparsity: float = 0.0
     parent: int | None = None
     gamma_l1: float = 0.0
+    theta: float = 0.0
     sweep: bool = False
     quantized: bool = False
     early: bool = False
+    widths: Mapping[str, int] | None = None
+    addition: Addition | None = None
     why: Why
 
 
@@ -50,7 +58,9 @@ class Told:
     ``margin`` is how far the value lies above floor plus guard, in the metric's unit and turned
     so that positive is good; ``drop`` how far below the target. ``keep`` and ``sparsity`` are what
     was reached; ``objective`` is what the goal minimises. ``kept`` says that its weights are at
-    hand to go on from, accepted or not. A failed trial has no value.
+    hand to go on from, accepted or not. A failed trial has no value. ``strengths`` have, by group
+    that can be cut, what its channels score over their mean, the weakest first; after a fine-tune
+    with importance weights.
     """
 
     trial: int
@@ -62,6 +72,7 @@ class Told:
     passed: bool
     objective: float | None
     kept: bool = False
+    strengths: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 def better(told: Told, best: Told) -> bool:
@@ -84,7 +95,8 @@ class Limits:
     whether there is anything of the kind to remove; ``has_gamma`` whether an L1 phase on gamma
     would have something to act on; ``l1_phase`` whether one was asked for. ``path`` pairs keep
     ratios, falling from 1, with the share of all parameters that a cut along the allocation's path
-    leaves there. ``known`` are fine-tunes of an earlier goal, judged by this one.
+    leaves there. ``known`` are fine-tunes of an earlier goal, judged by this one. ``channels``
+    counts those that can be removed, ``floors`` has the fewest to leave of each group.
     """
 
     fine_tunes: int
@@ -98,6 +110,8 @@ class Limits:
     l1_phase: bool = False
     path: tuple[tuple[float, float], ...] = ()
     known: tuple[Told, ...] = ()
+    channels: int = 0
+    floors: Mapping[str, int] = field(default_factory=dict)
 
     def keep_at(self, params: float) -> float:
         """The keep ratio at which at most this share of the parameters is left (0..1).
