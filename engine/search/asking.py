@@ -14,8 +14,6 @@ from typing import Literal, TypeAlias
 
 from engine.events import Step, Why
 
-Addition = Literal["importance", "skeleton"]
-
 AS_SMALL = 1.01
 """Sizes within this ratio are the same: gzip of other weights differs that much."""
 
@@ -32,8 +30,8 @@ class Ask:
     trial without training that can be accepted. ``quantized`` asks for the parent again, judged
     as the file that it is exported as. ``early`` says that a fine-tune may end before its last
     epoch (:mod:`engine.search.early`). ``widths`` are the channels to leave by group, where the
-    strategy shares them out itself; together they are ``keep``. ``addition`` is what a fine-tune
-    trains beside the model's own weights and folds into them.
+    strategy shares them out itself; together they are ``keep``. ``scales`` asks for importance
+    weights, trained beside the model's own and folded into them.
     """
 
     kind: Literal["probe", "fine_tune"]
@@ -47,7 +45,7 @@ class Ask:
     quantized: bool = False
     early: bool = False
     widths: Mapping[str, int] | None = None
-    addition: Addition | None = None
+    scales: bool = False
     why: Why
 
 

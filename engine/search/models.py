@@ -5,7 +5,7 @@ Owns how a keep ratio of the whole model becomes a plan on a model that may be c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from engine.channels.dead import dead_plan
@@ -13,9 +13,8 @@ from engine.channels.groups import Channels
 from engine.channels.plan import plan_global, plan_uniform
 from engine.channels.surgery import cut
 from engine.channels.trace import trace
-from engine.criteria import Gradients, score
+from engine.criteria import Gradients, Measured, score
 from engine.modelfile.graph import LayerGraph, Weights
-from engine.search.allocation import Path
 
 GROUP_FLOOR = 0.05
 """Share of its channels that every cut leaves of each group, whatever their rank."""
@@ -63,7 +62,8 @@ def cut_to(
     round_to: int = 1,
     seed: int = 0,
     gradients: Iterable[Gradients] | None = None,
-    path: Path | None = None,
+    measured: Measured | None = None,
+    widths: Mapping[str, int] | None = None,
 ) -> Candidate:
     """The candidate cut until ``keep`` of the whole model's removable channels are left.
 
@@ -75,9 +75,11 @@ def cut_to(
         Channel groups of the model before any cut: ``keep`` and the floors refer to them.
     gradients
         The loss's gradients batch by batch, for a criterion that looks at them.
-    path
-        How the cut is shared out among groups; without it one threshold over all of them does
-        (network slimming's global percentile).
+    measured
+        What a phase with training images finds, for a criterion that is learned.
+    widths
+        Channels to leave by group, which make ``keep`` of the whole; without them one threshold
+        over all groups shares the cut out (network slimming's global percentile).
 
     Returns
     -------
@@ -91,12 +93,11 @@ def cut_to(
         return candidate
     scores = score(
         criterion, candidate.graph, candidate.weights, channels, seed=seed,
-        gradients=gradients,
+        gradients=gradients, measured=measured,
     )  # fmt: skip
-    if path is None:
+    if widths is None:
         plan = plan_global(channels, scores, want / have, GROUP_FLOOR, round_to)
     else:
-        widths = path.at_keep(keep).widths
         share = {
             g.id: min(1.0, widths[g.id] / g.channels) for g in channels.groups if g.id in widths
         }

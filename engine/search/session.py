@@ -12,7 +12,7 @@ from engine import data as rooms
 from engine import events as ev
 from engine.channels.cost import cost
 from engine.control import EngineControl
-from engine.criteria import score
+from engine.criteria import CRITERIA, score
 from engine.device import prepare_device, versions
 from engine.errors import EngineFailure, UserError
 from engine.job import Job
@@ -34,7 +34,9 @@ from engine.search.context import (
 )
 from engine.search.describe import counts
 from engine.search.heuristic import further, heuristic
+from engine.search.importance import importance
 from engine.search.models import Candidate, floors, removable_channels, smallest_keep
+from engine.search.phases import Phases
 from engine.search.published import grid, three_step
 from engine.search.sensitivity import measure_sensitivity
 from engine.search.single import structured, unstructured
@@ -45,6 +47,8 @@ from engine.training.evaluate import predict_outputs
 from engine.training.settings import steps_per_epoch
 
 DEFAULT_FINE_TUNES = 6
+FINE_TUNES = {"importance": 10}
+"""Strategies whose fine-tunes are many small steps."""
 PREVIEW = "preview"
 FURTHER_FINE_TUNES = 3
 """Fine-tunes for a new goal on a finished run, at most."""
@@ -59,6 +63,7 @@ STRATEGIES = {
     "unstructured": unstructured,
     "three-step": three_step,
     "grid": grid,
+    "importance": importance,
 }
 
 
@@ -97,19 +102,22 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
             run_id=folder.path.name, job=job, time=time.time(), device=device, versions=versions()
         )
     )
-    _refuse(job)
+    job = _ranked(job)
     deadline = None if job.budget.time_s is None else time.monotonic() + job.budget.time_s
-    budget = Budgeted(fine_tunes=job.budget.max_trials or DEFAULT_FINE_TUNES, deadline_s=deadline)
+    most = job.budget.max_trials or FINE_TUNES.get(job.strategy, DEFAULT_FINE_TUNES)
+    budget = Budgeted(fine_tunes=most, deadline_s=deadline)
     with SizeMeter(job) as meter:
         target, context = _baseline(job, folder, emit, control, meter)
         value = context.measure.value(context.baseline_rows)
         if target.sign * (value - target.floor) < 0:
             return finish.baseline_below(context, target, folder, emit)
-        context = _allocated(context, earlier.sensitivity, emit, control)
+        phases = Phases(context, control)
+        context = _allocated(context, earlier.sensitivity, emit, control, phases)
         clock = Clock(emit, budget.fine_tunes, time.monotonic, control=job.controls)
         runner = TrialRunner(
-            context, target, folder, emit, control, meter=meter, clock=clock, margins=margins
-        )
+            context, target, folder, emit, control, meter=meter, clock=clock, margins=margins,
+            phases=phases,
+        )  # fmt: skip
         stage = regoal.stage_of(earlier, job)
         known = regoal.judge_again(stage, folder, runner, target, emit)
         strategy = _strategy(context, budget, known=tuple(told_of(t, target) for t in known))
@@ -136,13 +144,29 @@ class Start:
     best: ev.TrialDone | None
 
 
-def _refuse(job: Job) -> None:
+def _ranked(job: Job) -> Job:
+    """The job with the criterion that its strategy brings.
+
+    Raises
+    ------
+    UserError
+        Where the strategy is not known, or another criterion was asked for.
+    """
     if job.strategy not in STRATEGIES:
         raise UserError(
             "strategy.unavailable",
             f"This strategy is not part of this version: {job.strategy}.",
             f"Choose one of {', '.join(STRATEGIES)}.",
         )
+    if job.strategy not in CRITERIA or job.criterion == job.strategy:
+        return job
+    if job.criterion != "auto":
+        raise UserError(
+            "strategy.criterion",
+            f"The strategy {job.strategy} ranks by what it trains, not by {job.criterion}.",
+            "Leave --criterion out, or use it with another strategy.",
+        )
+    return replace(job, criterion=job.strategy)
 
 
 def _baseline(
@@ -213,6 +237,7 @@ def _allocated(
     done: Sequence[ev.SensitivityMeasured],
     emit: Emit,
     control: EngineControl,
+    phases: Phases,
 ) -> Context:
     """The context with the path along which channels are cut, where the strategy goes along one."""
     job = context.job
@@ -224,6 +249,7 @@ def _allocated(
     scores = score(
         job.criterion, context.candidate.graph, context.candidate.weights, context.channels,
         seed=job.seed, gradients=gradients_of(context, context.candidate, control),
+        measured=phases.of(context.candidate),
     )  # fmt: skip
     macs = cost(context.candidate.graph).macs
     points = measure_sensitivity(context, scores, done, emit, control, macs=macs)
@@ -266,6 +292,8 @@ def _strategy(context: Context, budget: Budgeted, known: tuple[Told, ...]) -> As
         ),
         l1_phase=context.job.l1_epochs > 0,
         known=known,
+        channels=removable_channels(context.channels),
+        floors=floors(context.channels),
     )
     if known:
         most = min(limits.fine_tunes, FURTHER_FINE_TUNES)
@@ -323,3 +351,5 @@ def _drive(
         if trial.best:
             best = trial
         told = told_of(trial, target)
+        if ask.scales:
+            told = replace(told, strengths=runner.strengths(trial.trial))

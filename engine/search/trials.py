@@ -24,6 +24,7 @@ from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build, weights_of
 from engine.runs import RunFolder
 from engine.search import halfway
+from engine.search.additions import Foldable, addition_of, prepared, strengths_of
 from engine.search.asking import Ask, Told, better
 from engine.search.clock import Clock
 from engine.search.context import NORM_BATCHES, Context, custom_of
@@ -31,6 +32,7 @@ from engine.search.controls import QuantizedFile
 from engine.search.describe import counts, layer_states
 from engine.search.early import EarlyEnd
 from engine.search.models import Candidate, cut_to, reached_keep, without_dead
+from engine.search.phases import Phases
 from engine.search.sizes import SizeMeter
 from engine.search.verdict import Judgement, Target, judge
 from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity, zeroed
@@ -64,6 +66,8 @@ class TrialRunner:
         Model, data, target: what all trials share.
     margins
         By trial, one for each epoch that earlier sessions of this run have trained it.
+    phases
+        What learned criteria look at.
     """
 
     def __init__(
@@ -77,8 +81,10 @@ class TrialRunner:
         meter: SizeMeter,
         clock: Clock,
         margins: Mapping[int, tuple[float, ...]],
+        phases: Phases,
     ) -> None:
         self._context = context
+        self._phases = phases
         self._target = target
         self._folder = folder
         self._emit = emit
@@ -129,6 +135,11 @@ class TrialRunner:
         """Whether a trial's model has dead channels."""
         candidate = self.arm(trial).candidate
         return without_dead(candidate, self._context.channels) is not candidate
+
+    def strengths(self, trial: int) -> Mapping[str, tuple[float, ...]]:
+        """What the channels of a trial's model score, by group; see ``Told.strengths``."""
+        found = self._arms.get(trial)
+        return {} if found is None else strengths_of(found.candidate, self._context)
 
     def run(self, trial: int, ask: Ask) -> ev.TrialDone:
         """Run one trial from its start event to its end event.
@@ -186,11 +197,15 @@ class TrialRunner:
 
     def _tune(self, trial: int, ask: Ask, epochs: int) -> ev.TrialDone:
         parent = self.arm(ask.parent)
-        candidate = self._cut(ask)
+        candidate = prepared(ask, self._cut(ask))
         model = build(candidate.graph, candidate.weights)
         self._reestimate(model)
-        predictor = self._predictor(model)
-        trained = self._train(trial, model, candidate, ask, epochs, predictor)
+        addition = addition_of(ask, model, candidate, self._context)
+        predictor = self._predictor(model, addition)
+        trained = self._train(trial, model, candidate, ask, epochs, predictor, addition)
+        if addition is not None:
+            addition.finish()
+            predictor = self._predictor(model)
         done = self._judge(trial, ask, model, candidate, predictor, epochs=trained, parent=parent)
         self._early.end(told_of(done, self._target).margin)
         if trained == epochs:
@@ -272,16 +287,19 @@ class TrialRunner:
     def _cut(self, ask: Ask) -> Candidate:
         context = self._context
         candidate = self.arm(ask.parent).candidate
+        widths = ask.widths
+        if widths is None and context.path is not None:
+            widths = context.path.at_keep(ask.keep).widths
         return cut_to(
             candidate, ask.keep, before=context.channels,
             criterion=context.job.criterion, round_to=context.job.width_multiple,
             seed=context.job.seed, gradients=gradients_of(context, candidate, self._control),
-            path=context.path,
+            measured=self._phases.of(candidate), widths=widths,
         )  # fmt: skip
 
     def _train(
         self, trial: int, model: keras.Model, candidate: Candidate, ask: Ask, epochs: int,
-        predictor: Predictor,
+        predictor: Predictor, addition: Foldable | None,
     ) -> int:  # fmt: skip
         """Train; the number of epochs after which that ended."""
         context = self._context
@@ -317,7 +335,7 @@ class TrialRunner:
         fine_tune(
             model, train.images, train.labels, preprocess=context.transform, loss=context.loss,
             settings=settings, sparsity=sparsity, teacher=context.teacher, control=self._control,
-            augment=context.augmenting.apply,
+            augment=context.augmenting.apply, beside=addition,
             on_batch=on_batch, on_epoch=on_epoch,
             on_state=lambda state: halfway.save(self._folder, digest, state),
             start=start,
@@ -333,9 +351,9 @@ class TrialRunner:
         error = context.measure.standard_error(self._target, context.baseline_rows, rows)
         return value, judge(value, self._target, error)
 
-    def _predictor(self, model: keras.Model) -> Predictor:
+    def _predictor(self, model: keras.Model, addition: Foldable | None = None) -> Predictor:
         batch = batch_for(self._context.data.search.images)
-        return Predictor(model, self._context.transform, batch_size=batch)
+        return Predictor(model, self._context.transform, batch_size=batch, beside=addition)
 
     def _reestimate(self, model: keras.Model) -> None:
         reestimate_norms(

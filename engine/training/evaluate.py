@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine.training.beside import Beside, seen_in
 from engine.training.compiled import Compiled
 from engine.training.control import Control, FreeRun
 from engine.training.fused import fused_norms
@@ -45,18 +46,23 @@ def padded_batches(images: np.ndarray, batch_size: int) -> Iterator[tuple[np.nda
 class Predictor:
     """A model's compiled forward pass; keep it to predict with the same model again.
 
-    The weights are read anew at every call; the batch size is fixed so that nothing is traced
-    twice. It holds the model: drop it with the model.
+    The weights are read anew at every call, with what is trained ``beside`` them; the batch size
+    is fixed so that nothing is traced twice. It holds the model: drop it with the model.
     """
 
     def __init__(
-        self, model: keras.Model, preprocess: BatchTransform, *, batch_size: int = 256
+        self,
+        model: keras.Model,
+        preprocess: BatchTransform,
+        *,
+        batch_size: int = 256,
+        beside: Beside | None = None,
     ) -> None:
         self.batch_size = batch_size
 
         def forward(images: Any) -> Any:
             ready = preprocess(tf.cast(images, tf.float32))
-            with fused_norms(model):
+            with fused_norms(model), seen_in(model, beside):
                 return tf.cast(single_output(model(ready, training=False)), tf.float32)
 
         self._forward = Compiled(forward)

@@ -1,0 +1,99 @@
+"""Importance weights as published: driven by the tolerance alone, never by a ratio.
+
+Sawant et al., Applied Sciences 12(21):11184, 2022; in the most economical reading. Each round
+removes the weakest channels of the weakest group for as long as the error stays inside the
+tolerance; a group that breaks it is restored and done for this round. When all are done the net is
+trained on with its importance weights, which ranks what is left anew, and the next round begins.
+Owns the order of decisions and nothing else; see :mod:`engine.search.asking`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+
+from engine.events import Why
+from engine.search.asking import Ask, Asking, Limits, Told
+
+SHARE = 0.25
+"""Share of a group's channels that goes at a time, at least one."""
+
+NEAR_MISS = 1.0
+"""A round that failed by less than this share of the tolerance is trained on, once."""
+
+Widths = Mapping[str, int]
+
+
+def importance(limits: Limits) -> Asking:
+    """The strategy ``importance``."""
+    left = limits.fine_tunes
+    if not limits.floors or left < 1:
+        return
+    held = yield _train(None, 1.0, None, "importance")
+    left -= 1
+    while left > 0 and held.strengths:
+        whole = {group: len(found) for group, found in held.strengths.items()}
+        widths = yield from _remove(held, whole, limits)
+        if widths == whole:
+            return
+        told = yield _train(held, _keep(widths, limits), widths, "round")
+        left -= 1
+        if _near(told, limits) and left > 0:
+            told = yield _train(told, told.keep, None, "again")
+            left -= 1
+        if not told.passed:
+            return
+        held = told
+
+
+def _remove(held: Told, whole: Widths, limits: Limits) -> Generator[Ask, Told, Widths]:
+    """What is left of each group when every one of them has broken the tolerance once."""
+    widths = dict(whole)
+    still = {group for group in widths if widths[group] > limits.floors.get(group, 1)}
+    while still:
+        narrower = {g: _narrower(widths[g], limits.floors.get(g, 1)) for g in still}
+        weakest = min(
+            sorted(still), key=lambda g: _strength(held.strengths[g], widths[g], narrower[g])
+        )
+        tried = {**widths, weakest: narrower[weakest]}
+        told = yield Ask(
+            kind="probe", step="channels", keep=_keep(tried, limits), widths=tried,
+            parent=held.trial,
+            why=Why(code="weakest", numbers={"group": weakest, "kept": tried[weakest]}),
+        )  # fmt: skip
+        if told.drop is None or told.drop > limits.tolerance:
+            still.remove(weakest)
+            continue
+        widths = tried
+        if widths[weakest] <= limits.floors.get(weakest, 1):
+            still.remove(weakest)
+    return widths
+
+
+def _narrower(width: int, floor: int) -> int:
+    return max(floor, width - max(1, round(SHARE * width)))
+
+
+def _strength(strengths: Sequence[float], width: int, narrower: int) -> float:
+    """Mean importance of the channels that would go next."""
+    gone = len(strengths) - width
+    going = strengths[gone : gone + width - narrower]
+    return sum(going) / max(len(going), 1)
+
+
+def _keep(widths: Widths, limits: Limits) -> float:
+    """The share of all removable channels that these widths are."""
+    return sum(widths.values()) / max(limits.channels, 1)
+
+
+def _near(told: Told, limits: Limits) -> bool:
+    if told.passed or told.margin is None or not told.kept:
+        return False
+    return told.margin > -NEAR_MISS * limits.tolerance
+
+
+def _train(parent: Told | None, keep: float, widths: Widths | None, code: str) -> Ask:
+    return Ask(
+        kind="fine_tune", step="channels", keep=keep, widths=widths, scales=True,
+        parent=None if parent is None else parent.trial,
+        why=Why(code=code, numbers={"keep": keep}),
+    )  # fmt: skip

@@ -1,0 +1,86 @@
+"""Short phases with training images that a learned criterion looks at: each once for a model.
+
+Owns which phase belongs to which criterion and what it runs on. A phase changes no candidate: what
+it trains is thrown away, and only its scores stay.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from engine.channels.surgery import with_gamma
+from engine.control import EngineControl
+from engine.criteria import Inputs, Measured, Scores
+from engine.criteria.importance import folded_scales
+from engine.data import Part
+from engine.modelfile.rebuild import build, weights_of
+from engine.search.context import Context
+from engine.search.models import Candidate, retrace
+from engine.search.single import SLIMMING_LAMBDA
+from engine.training.finetune import fine_tune
+from engine.training.importance import ImportanceScales
+from engine.training.settings import FineTuneSettings, steps_per_epoch
+
+PHASE_STEPS = 200
+"""Training steps of a phase, about."""
+
+Phase = Callable[[Context, Candidate, EngineControl], Scores]
+
+
+class Phases:
+    """The phases of one search, remembered by candidate."""
+
+    def __init__(self, context: Context, control: EngineControl) -> None:
+        self._context = context
+        self._control = control
+        self._found: list[tuple[Candidate, str, Scores]] = []
+
+    def of(self, candidate: Candidate) -> Measured:
+        """What a criterion may ask of this candidate."""
+
+        def measured(criterion: str) -> Scores:
+            for known, name, scores in self._found:
+                if known is candidate and name == criterion:
+                    return scores
+            scores = PHASES[criterion](self._context, candidate, self._control)
+            self._found.append((candidate, criterion, scores))
+            return scores
+
+        return measured
+
+
+def settings_of(context: Context) -> tuple[Part, FineTuneSettings]:
+    """Training images and settings of a phase of about :data:`PHASE_STEPS` steps."""
+    batch = context.settings.batch_size
+    part = context.data.train.sample(PHASE_STEPS * batch)
+    epochs = math.ceil(PHASE_STEPS / steps_per_epoch(len(part), batch))
+    return part, replace(context.settings, epochs=epochs, distill=0.0)
+
+
+def importance(context: Context, candidate: Candidate, control: EngineControl) -> Scores:
+    """Importance weights, trained with the net under a pull; a net that has them folded in as is.
+
+    The pull is network slimming's, on gammas and scales alike.
+    """
+    graph, weights = with_gamma(candidate.graph, candidate.weights)
+    channels = retrace(graph, context.channels)
+    if context.job.strategy == "importance":
+        return folded_scales(Inputs(graph=graph, weights=weights, channels=channels))
+    part, settings = settings_of(context)
+    model = build(graph, weights)
+    scales = ImportanceScales(
+        model, graph, weights, channels, init=context.job.importance_init, seed=context.job.seed,
+        pull=SLIMMING_LAMBDA,
+    )  # fmt: skip
+    fine_tune(
+        model, part.images, part.labels, preprocess=context.transform, loss=context.loss,
+        settings=replace(settings, gamma_l1=SLIMMING_LAMBDA), beside=scales, control=control,
+        augment=context.augmenting.apply,
+    )  # fmt: skip
+    return scales.relative(weights_of(model, graph))
+
+
+PHASES: dict[str, Phase] = {"importance": importance}
+"""Learned criteria by name."""
