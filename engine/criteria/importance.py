@@ -40,3 +40,13 @@ def importance(inputs: Inputs) -> Scores:
             scale = np.abs(scales[group.id])
             scores[group.id] = scale if own else scale * filter_norm(inputs, group)
     return scores
+
+
+def folded_scales(inputs: Inputs) -> Scores:
+    """The scales of a model into which they are folded: gamma where it is one, else 1."""
+    scales: Scores = {}
+    for group in inputs.channels.groups:
+        if group.prunable:
+            gamma = group_gamma(inputs, group) if has_own_scale(inputs, group) else None
+            scales[group.id] = np.ones(group.channels) if gamma is None else gamma
+    return scales

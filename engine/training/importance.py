@@ -19,8 +19,7 @@ import tensorflow as tf
 
 from engine.channels.groups import Axis, Channels
 from engine.criteria.base import Inputs, Scores
-from engine.criteria.gamma import group_gamma
-from engine.criteria.importance import filter_norm, has_own_scale
+from engine.criteria.importance import filter_norm, folded_scales, has_own_scale
 from engine.job import ImportanceInit
 from engine.modelfile.graph import LayerGraph, Weights
 from engine.modelfile.rebuild import keras_name
@@ -89,9 +88,9 @@ class ImportanceScales:
     ) -> None:
         self._inputs = Inputs(graph=graph, weights=weights, channels=channels, seed=seed)
         self._pull = pull
-        free = [g for g in channels.groups if g.prunable]
-        self._groups = [g for g in free if not has_own_scale(self._inputs, g)]
-        self._own = [g for g in free if has_own_scale(self._inputs, g)]
+        self._groups = [
+            g for g in channels.groups if g.prunable and not has_own_scale(self._inputs, g)
+        ]
         units = [channels.units(g.id)[channels.removable_units(g.id)] for g in self._groups]
         chosen = np.concatenate([np.zeros(0, np.int64), *units])
         self._place = np.full(channels.unit_group.size + 1, chosen.size)
@@ -122,8 +121,8 @@ class ImportanceScales:
         """The L1 norm of the scales, times the pull."""
         return self._pull * tf.reduce_sum(tf.abs(self._scales.value))
 
-    def fold(self) -> None:
-        """Put the scales into the model's own weights; this object is spent."""
+    def finish(self) -> None:
+        """Fold the scales into the model's own weights; this object is spent."""
         for variable, value in self.seen():
             variable.assign(value)
 
@@ -135,12 +134,7 @@ class ImportanceScales:
         trained
             The model's arrays now.
         """
-        inputs = replace(self._inputs, weights=trained)
-        scores: Scores = {}
-        for group in self._own:
-            gamma = group_gamma(inputs, group)
-            assert gamma is not None
-            scores[group.id] = gamma
+        scores = folded_scales(replace(self._inputs, weights=trained))
         now = np.append(self._scales.numpy() / self._start, 1.0)
         for group in self._groups:
             scores[group.id] = np.abs(now[self._place[self._inputs.channels.units(group.id)]])
