@@ -94,7 +94,7 @@ def compile_step(
         if masks is not None:
             masks.apply()
         if beside is not None:
-            beside.begin_step(optimizer.learning_rate)
+            beside.begin_step(keras.ops.convert_to_tensor(optimizer.learning_rate))
         images = tf.cast(images, tf.float32)
         if augment is not None:
             images, labels = augment(images, labels, seed)
