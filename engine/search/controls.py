@@ -24,6 +24,8 @@ from engine.export.request import ConvertAnswer, ConvertRequest
 from engine.export.sizes import MEASURE_TIMEOUT_S
 from engine.job import Quantize
 from engine.modelfile.rebuild import build
+from engine.runs import RunFolder
+from engine.search import halfway
 from engine.search.context import NORM_BATCHES, Context
 from engine.search.models import Candidate
 from engine.search.samples import calibration_samples
@@ -39,19 +41,28 @@ RUN_TIMEOUT_S = 1800.0
 
 
 def dense_fine_tuned(
-    context: Context, epochs: int, control: EngineControl, *, on_batch: Callable[[int, int], None]
+    context: Context,
+    epochs: int,
+    folder: RunFolder,
+    control: EngineControl,
+    *,
+    on_batch: Callable[[int, int], None],
 ) -> keras.Model:
     """The dense model after ``epochs`` of the fine-tune that the result had, norms re-estimated.
 
-    ``on_batch`` is told the step, from 1, and the number of steps.
+    ``on_batch`` is told the step, from 1, and the number of steps. The state after each epoch goes
+    to ``folder``, from where a later call goes on.
     """
     model = build(context.candidate.graph, context.candidate.weights)
     train = context.data.train
+    settings = replace(context.settings, epochs=max(1, epochs))
+    digest = halfway.digest_of(0, "dense_fine_tuned", settings=settings)
     fine_tune(
         model, train.images, train.labels, preprocess=context.transform, loss=context.loss,
-        settings=replace(context.settings, epochs=max(1, epochs)), teacher=context.teacher,
-        augment=context.augmenting.apply,
+        settings=settings, teacher=context.teacher, augment=context.augmenting.apply,
         control=control, on_batch=lambda step, steps, loss: on_batch(step, steps),
+        on_state=lambda state: halfway.save(folder, digest, state),
+        start=halfway.load(folder, digest),
     )  # fmt: skip
     reestimate_norms(
         model, train.images, preprocess=context.transform, batches=NORM_BATCHES,

@@ -21,6 +21,7 @@ from engine.export.parts import write_parts
 from engine.export.server import fresh_checks
 from engine.modelfile.rebuild import build
 from engine.runs import EXPORTS, MODEL, RunFolder
+from engine.search import halfway
 from engine.search.clock import Clock
 from engine.search.context import Context, Emit, custom_of
 from engine.search.controls import (
@@ -29,6 +30,7 @@ from engine.search.controls import (
     measure_int8,
     outputs_of_model,
 )
+from engine.search.kept import prune_checkpoints
 from engine.search.measure import read_verdict
 from engine.search.models import Candidate
 from engine.search.samples import write_export_samples
@@ -69,22 +71,29 @@ def finish(
         folder.save_whole(MODEL, lambda path: dense.save(path, include_optimizer=False))
     tuned = None
     epochs = 0 if best is None else max(1, runner.arm(best.trial).epochs)
-    known = {c.name: c.epochs for c in folder.state().controls}
-    if best is not None and context.job.controls and known.get("dense_fine_tuned") != epochs:
+    earlier = folder.state()
+    known = {c.name: c.epochs for c in earlier.controls}
+    wanted = best is not None and context.job.controls
+    if wanted and known.get("dense_fine_tuned") != epochs:
         emit(ev.PhaseStarted(phase="controls"))
         clock.begin_last()
-        tuned = (dense_fine_tuned(context, epochs, control, on_batch=clock.batch), epochs)
+        tuned = dense_fine_tuned(context, epochs, folder, control, on_batch=clock.batch)
     emit(ev.PhaseStarted(phase="report"))
-    report = _read_report(context, target, runner, best, emit, control)
+    report = earlier.report
+    if report is None or report.trial != (None if best is None else best.trial):
+        report = _read_report(context, target, runner, best, emit, control)
     if tuned is not None:
-        outputs = outputs_of_model(context, tuned[0], control)
-        emit(measure_control("dense_fine_tuned", context, outputs, epochs=tuned[1]))
+        outputs = outputs_of_model(context, tuned, control)
+        emit(measure_control("dense_fine_tuned", context, outputs, epochs=epochs))
+    halfway.forget(folder)
+    if wanted and "dense_int8" not in known:
         emit(measure_int8("dense_int8", context, context.candidate, meter))
     emit(_latencies(context, runner, best, meter))
     control.checkpoint()
     emit(ev.PhaseStarted(phase="export"))
     for to in context.job.export:
         _export(context, to, folder, emit, meter)
+    prune_checkpoints(folder, emit)
     return "met" if report.met else "not_met"
 
 

@@ -28,7 +28,7 @@ def digest_of(trial: int, *asked: object, settings: FineTuneSettings) -> str:
     Not the size of batches: where memory ran out, the same trial goes on with smaller ones.
     """
     return hashlib.sha256(
-        jsonio.dumps([trial, replace(settings, batch_size=0), *asked])
+        jsonio.dumps([trial, replace(settings, batch_size=1), *asked])
     ).hexdigest()
 
 

@@ -71,11 +71,11 @@ def judge_again(
     }
     judged = []
     for trial in stage.known:
-        path = None if trial.checkpoint is None else folder.path / trial.checkpoint
-        if path is None or not path.is_file() or trial.step == "quantize":
+        if trial.step == "quantize":
             continue
-        runner.recall(replace(trial, best=False), parents.get(trial.trial))
-        judged.append(_judged(trial, target))
+        found = runner.recall(replace(trial, best=False), parents.get(trial.trial))
+        if found is not None and found.checkpoint is not None:
+            judged.append(_judged(found, target))
     tolds = {t.trial: told_of(t, target) for t in judged}
     best = None
     for told in tolds.values():

@@ -17,6 +17,7 @@ from engine.device import prepare_device, versions
 from engine.errors import EngineFailure, UserError
 from engine.job import Job
 from engine.runs import RunFolder
+from engine.runstate import RunState
 from engine.search import finish, regoal
 from engine.search.accepted import then_quantized
 from engine.search.allocation import MACS_SHARE, WidthCost, allocate, curves_of
@@ -40,6 +41,7 @@ from engine.search.phases import Phases
 from engine.search.published import grid, three_step
 from engine.search.sensitivity import measure_sensitivity
 from engine.search.single import structured, unstructured
+from engine.search.skeleton import skeleton
 from engine.search.sizes import SizeMeter
 from engine.search.trials import TrialRunner, gradients_of, told_of
 from engine.search.verdict import Target
@@ -53,6 +55,7 @@ PREVIEW = "preview"
 FURTHER_FINE_TUNES = 3
 """Fine-tunes for a new goal on a finished run, at most."""
 MAX_FAILURES = 3
+FAILURES = "trials.failed"
 NOTHING_TO_SWEEP = Told(
     trial=0, keep=1.0, sparsity=0.0, value=None, drop=None, margin=None, passed=False,
     objective=None,
@@ -64,6 +67,7 @@ STRATEGIES = {
     "three-step": three_step,
     "grid": grid,
     "importance": importance,
+    "skeleton": skeleton,
 }
 
 
@@ -103,7 +107,11 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         )
     )
     job = _ranked(job)
-    deadline = None if job.budget.time_s is None else time.monotonic() + job.budget.time_s
+    stage = regoal.stage_of(earlier, job)
+    done = _done_before(earlier, stage)
+    spent_s = sum(trial.seconds for trial in done.values())
+    limit_s = job.budget.time_s
+    deadline = None if limit_s is None else time.monotonic() + limit_s - spent_s
     most = job.budget.max_trials or FINE_TUNES.get(job.strategy, DEFAULT_FINE_TUNES)
     budget = Budgeted(fine_tunes=most, deadline_s=deadline)
     with SizeMeter(job) as meter:
@@ -116,12 +124,10 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         clock = Clock(emit, budget.fine_tunes, time.monotonic, control=job.controls)
         runner = TrialRunner(
             context, target, folder, emit, control, meter=meter, clock=clock, margins=margins,
-            phases=phases,
+            phases=phases, deaths=earlier.deaths,
         )  # fmt: skip
-        stage = regoal.stage_of(earlier, job)
         known = regoal.judge_again(stage, folder, runner, target, emit)
         strategy = _strategy(context, budget, known=tuple(told_of(t, target) for t in known))
-        done = {t.trial: t for t in earlier.trials if t.trial >= stage.first_trial}
         start = Start(number=stage.first_trial - 1, best=next((t for t in known if t.best), None))
         best = _drive(strategy, runner, target, budget, start, done, emit, control)
         return finish.finish(context, target, runner, best, folder, emit, control, meter, clock)
@@ -134,6 +140,18 @@ def margins_of(folder: RunFolder) -> dict[int, tuple[float, ...]]:
         if isinstance(event, ev.EpochDone) and event.margin is not None:
             told.setdefault(event.trial, {})[event.epoch] = event.margin
     return {trial: tuple(by[e] for e in sorted(by)) for trial, by in told.items()}
+
+
+def _done_before(earlier: RunState, stage: regoal.Stage) -> dict[int, ev.TrialDone]:
+    """Trials of this goal that need not be run again, by number.
+
+    Where failures ended the run, a person who resumes it has changed something: those are.
+    """
+    done = {t.trial: t for t in earlier.trials if t.trial >= stage.first_trial}
+    if earlier.error is not None and earlier.error.code == FAILURES:
+        while done and done[max(done)].value is None:
+            del done[max(done)]
+    return done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,22 +352,36 @@ def _drive(
             phase = ask.step
             emit(ev.PhaseStarted(phase=ask.step))
         number += 1
-        old = done.get(number)
-        if old is not None and old.kind == ask.kind and runner.recall(old, ask.parent):
-            trial = old
-        else:
+        old, trial = done.get(number), None
+        if old is not None and old.kind == ask.kind:
+            trial = runner.recall(old, ask.parent)
+        if trial is None:
             control.checkpoint()
             trial = runner.run(number, ask)
         failures = failures + 1 if trial.value is None else 0
         if failures >= MAX_FAILURES:
-            raise EngineFailure(
-                "trials.failed",
-                f"{MAX_FAILURES} trials in a row failed, the last one because:"
-                f" {trial.why.numbers.get('message')}",
-                "What was accepted before is kept in the run folder.",
-            )
+            strategy.close()
+            return _after_failures(trial, best, emit)
         if trial.best:
             best = trial
         told = told_of(trial, target)
         if ask.scales:
             told = replace(told, strengths=runner.strengths(trial.trial))
+
+
+def _after_failures(
+    last: ev.TrialDone, best: ev.TrialDone | None, emit: Emit
+) -> ev.TrialDone:  # fmt: skip
+    """End a search that cannot go on with the best so far.
+
+    Raises
+    ------
+    EngineFailure
+        Where there is none.
+    """
+    why = last.why.numbers.get("message")
+    what = f"{MAX_FAILURES} trials in a row failed, the last one because: {why}"
+    if best is None:
+        raise EngineFailure(FAILURES, what, "Nothing had been accepted before.")
+    emit(ev.Warned(code=FAILURES, message=f"{what} The search ends with the best so far."))
+    return best

@@ -42,7 +42,8 @@ def halved(batch: int) -> ev.Warned:
     """That a trial goes on at half the batch; ``batch`` is the new size."""
     return ev.Warned(
         code="memory.halved",
-        message=f"The memory was too small for this trial; it is tried again in batches of {batch}.",
+        message="The memory was too small for this trial; it is tried again in batches of"
+        f" {batch}.",
     )
 
 
@@ -62,27 +63,32 @@ def check_deaths(deaths: Sequence[ev.EngineDied]) -> None:
         )
 
 
-def check_loss(first: float, loss: float) -> None:
-    """Refuse to go on with a training whose loss has left all bounds.
+class LossWatch:
+    """Watches the losses of a training for their leaving all bounds."""
 
-    Parameters
-    ----------
-    first
-        Loss of the first batch.
-    loss
-        Mean loss of the epoch that ended.
+    def __init__(self) -> None:
+        self._first: float | None = None
 
-    Raises
-    ------
-    TrialError
-        Where it has.
-    """
-    if abs(loss) > EXPLODED * max(1.0, abs(first)):
-        raise TrialError(
-            "training.exploded",
-            f"The training exploded: the loss went from {first:.3g} to {loss:.3g}.",
-            "A smaller learning rate may help.",
-        )
+    def batch(self, loss: float) -> None:
+        """A batch had this loss."""
+        if self._first is None:
+            self._first = loss
+
+    def epoch(self, loss: float) -> None:
+        """An epoch had this mean loss.
+
+        Raises
+        ------
+        TrialError
+            Where it is out of all proportion to the first batch's.
+        """
+        first = loss if self._first is None else self._first
+        if abs(loss) > EXPLODED * max(1.0, abs(first)):
+            raise TrialError(
+                "training.exploded",
+                f"The training exploded: the loss went from {first:.3g} to {loss:.3g}.",
+                "A smaller learning rate may help.",
+            )
 
 
 def check_numbers(outputs: Any) -> None:

@@ -6,9 +6,10 @@ the verdict from :mod:`engine.search.verdict`.
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,14 @@ from engine.search.early import EarlyEnd
 from engine.search.models import Candidate, cut_to, reached_keep, without_dead
 from engine.search.phases import Phases
 from engine.search.sizes import SizeMeter
+from engine.search.survive import (
+    OUT_OF_MEMORY,
+    LossWatch,
+    check_deaths,
+    check_numbers,
+    halved,
+    memory_named,
+)
 from engine.search.verdict import Judgement, Target, judge
 from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity, zeroed
 from engine.sparsity.settings import SparsitySettings
@@ -51,7 +60,7 @@ Emit = Callable[[ev.Event], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """An accepted or prepared candidate and the epochs of training behind it."""
+    """A candidate that others can start from, and the epochs of training behind it."""
 
     candidate: Candidate
     epochs: int = 0
@@ -68,6 +77,8 @@ class TrialRunner:
         By trial, one for each epoch that earlier sessions of this run have trained it.
     phases
         What learned criteria look at.
+    deaths
+        How the engine died in trials of this run.
     """
 
     def __init__(
@@ -82,6 +93,7 @@ class TrialRunner:
         clock: Clock,
         margins: Mapping[int, tuple[float, ...]],
         phases: Phases,
+        deaths: Sequence[ev.EngineDied] = (),
     ) -> None:
         self._context = context
         self._phases = phases
@@ -93,6 +105,8 @@ class TrialRunner:
         self._clock = clock
         self._early = EarlyEnd(tolerance=target.tolerance, epochs=context.epochs)
         self._margins = margins
+        self._deaths = deaths
+        self._epochs: dict[int | None, int] = {}
         self._arms: dict[int, Arm] = {}
         self._best: Told | None = None
 
@@ -100,26 +114,39 @@ class TrialRunner:
         """The candidate that a trial ended with; the baseline for None."""
         if trial is None:
             return Arm(candidate=self._context.candidate)
+        if trial not in self._arms:
+            raise TrialError("parent.gone", f"The model to start from is not kept: trial {trial}.")
         return self._arms[trial]
 
-    def recall(self, done: ev.TrialDone, parent: int | None) -> bool:
-        """Take up a trial of an earlier session; False where its checkpoint is gone."""
+    def recall(self, done: ev.TrialDone, parent: int | None) -> ev.TrialDone | None:
+        """Take up a trial of an earlier session as it stands now.
+
+        Returns
+        -------
+        TrialDone or None
+            Without a checkpoint where that is gone; None where others may rest on what is gone, so
+            that the trial must be run again.
+        """
+        self._epochs[done.trial] = self._epochs.get(parent, 0) + done.epochs
         if done.kind == "fine_tune":
             self._early.begin(self._margins.get(done.trial, ()))
             self._early.end(told_of(done, self._target).margin)
         if done.checkpoint is None:
-            return True
-        path = self._folder.path / done.checkpoint
-        if not path.is_file():
-            return not done.accepted
-        file, weights = open_model(path, custom=custom_of(self._context.job))
-        epochs = self.arm(parent).epochs + done.epochs
+            return done
+        try:
+            file, weights = open_model(
+                self._folder.path / done.checkpoint, custom=custom_of(self._context.job)
+            )
+        except SecateurError:  # deleted or damaged
+            rested_on = done.accepted or done.why.code == "prepared"
+            return None if rested_on else replace(done, checkpoint=None)
         self._arms[done.trial] = Arm(
-            candidate=Candidate(graph=file.graph, weights=weights), epochs=epochs
+            candidate=Candidate(graph=file.graph, weights=weights),
+            epochs=self._epochs[done.trial],
         )
         if done.best:
             self._best = told_of(done, self._target)
-        return True
+        return done
 
     @property
     def goal(self) -> Goal:
@@ -160,14 +187,9 @@ class TrialRunner:
         )  # fmt: skip
         began = time.monotonic()
         try:
-            if ask.sweep:
-                done = self._sweep(trial, ask)
-            elif ask.quantized:
-                done = self._as_file(trial, ask)
-            elif ask.kind == "probe":
-                done = self._probe(trial, ask)
-            else:
-                done = self._tune(trial, ask, epochs)
+            check_deaths([death for death in self._deaths if death.trial == trial])
+            with memory_named():
+                done = self._execute(trial, ask, epochs)
         except TrialError as error:
             done = self._failed(trial, ask, error)
         finally:
@@ -176,6 +198,29 @@ class TrialRunner:
         self._emit(done)
         halfway.forget(self._folder)
         return done
+
+    def _execute(self, trial: int, ask: Ask, epochs: int) -> ev.TrialDone:
+        if ask.sweep:
+            return self._sweep(trial, ask)
+        if ask.quantized:
+            return self._as_file(trial, ask)
+        if ask.kind == "probe":
+            return self._probe(trial, ask)
+        if not any(d.trial == trial and d.cause == "memory" for d in self._deaths):
+            try:
+                with memory_named():
+                    return self._tune(trial, ask, epochs, self._batch)
+            except TrialError as error:
+                if error.code != OUT_OF_MEMORY or self._batch == 1:
+                    raise
+        keras.backend.clear_session()
+        gc.collect()
+        self._emit(halved(self._batch // 2))
+        return self._tune(trial, ask, epochs, self._batch // 2)
+
+    @property
+    def _batch(self) -> int:
+        return min(self._context.settings.batch_size, len(self._context.data.train))
 
     def _probe(self, trial: int, ask: Ask) -> ev.TrialDone:
         context = self._context
@@ -195,14 +240,17 @@ class TrialRunner:
             why=ev.Why(code="probe_only", numbers={"value": value, "samples": len(labels)}),
         )  # fmt: skip
 
-    def _tune(self, trial: int, ask: Ask, epochs: int) -> ev.TrialDone:
+    def _tune(self, trial: int, ask: Ask, epochs: int, batch: int) -> ev.TrialDone:
         parent = self.arm(ask.parent)
         candidate = prepared(ask, self._cut(ask))
         model = build(candidate.graph, candidate.weights)
         self._reestimate(model)
         addition = addition_of(ask, model, candidate, self._context)
         predictor = self._predictor(model, addition)
-        trained = self._train(trial, model, candidate, ask, epochs, predictor, addition)
+        settings = replace(
+            self._context.settings, epochs=epochs, gamma_l1=ask.gamma_l1, batch_size=batch
+        )
+        trained = self._train(trial, model, candidate, ask, settings, predictor, addition)
         if addition is not None:
             addition.finish()
             predictor = self._predictor(model)
@@ -266,7 +314,8 @@ class TrialRunner:
         accepted = judgement.passed and not prepared
         checkpoint = self._keep(trial, model)
         sizes = replace(sizes, keras_bytes=(self._folder.path / checkpoint).stat().st_size)
-        self._arms[trial] = Arm(candidate=trained, epochs=parent.epochs + epochs)
+        self._epochs[trial] = parent.epochs + epochs
+        self._arms[trial] = Arm(candidate=trained, epochs=self._epochs[trial])
         why = ev.Why(code="prepared", numbers=judgement.why.numbers) if prepared else judgement.why
         done = self._done(
             trial, ask, trained, value=value, sizes=sizes, accepted=accepted, epochs=epochs,
@@ -298,12 +347,11 @@ class TrialRunner:
         )  # fmt: skip
 
     def _train(
-        self, trial: int, model: keras.Model, candidate: Candidate, ask: Ask, epochs: int,
-        predictor: Predictor, addition: Foldable | None,
+        self, trial: int, model: keras.Model, candidate: Candidate, ask: Ask,
+        settings: FineTuneSettings, predictor: Predictor, addition: Foldable | None,
     ) -> int:  # fmt: skip
         """Train; the number of epochs after which that ended."""
-        context = self._context
-        settings: FineTuneSettings = replace(context.settings, epochs=epochs, gamma_l1=ask.gamma_l1)
+        context, epochs = self._context, settings.epochs
         sparsity = None
         if ask.sparsity > 0:
             targets = context.levels(candidate, ask.sparsity)
@@ -315,13 +363,17 @@ class TrialRunner:
         self._clock.begin()
         began = time.monotonic()
 
+        watch = LossWatch()
+
         def on_batch(step: int, steps: int, loss: float) -> None:
+            watch.batch(loss)
             self._emit(ev.BatchDone(trial=trial, step=step, steps=steps, loss=loss))
             self._clock.batch(step, steps)
 
         def on_epoch(epoch: int, loss: float) -> bool:
             nonlocal ended
             ended = epoch
+            watch.epoch(loss)
             value, judgement = self._look(predictor)
             self._emit(
                 ev.EpochDone(
@@ -346,7 +398,9 @@ class TrialRunner:
     def _look(self, predictor: Predictor) -> tuple[float, Judgement]:
         """The value of a model on the whole search split, and the verdict on it."""
         context, search = self._context, self._context.data.search
-        rows = context.measure.rows(predictor(search.images, control=self._control), search.labels)
+        outputs = predictor(search.images, control=self._control)
+        check_numbers(outputs)
+        rows = context.measure.rows(outputs, search.labels)
         value = context.measure.value(rows)
         error = context.measure.standard_error(self._target, context.baseline_rows, rows)
         return value, judge(value, self._target, error)
