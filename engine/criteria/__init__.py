@@ -13,9 +13,12 @@ from engine.criteria.auto import auto
 from engine.criteria.base import Criterion, Gradients, Inputs, Measured, Scores
 from engine.criteria.gamma import gamma
 from engine.criteria.gamma_norm import gamma_norm
+from engine.criteria.gate import gate
+from engine.criteria.greedy import greedy
 from engine.criteria.importance import importance
 from engine.criteria.norm import norm, norm_l1
 from engine.criteria.random import random
+from engine.criteria.skeleton import skeleton
 from engine.criteria.taylor import taylor
 from engine.criteria.user import find_file, is_user_criterion, user
 from engine.errors import UserError
@@ -31,6 +34,9 @@ CRITERIA: Final[dict[str, Criterion]] = {
     "gamma-norm": gamma_norm,
     "taylor": taylor,
     "importance": importance,
+    "skeleton": skeleton,
+    "greedy": greedy,
+    "gate": gate,
     "random": random,
 }
 """The built-in criteria by name."""

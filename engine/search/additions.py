@@ -19,8 +19,10 @@ from engine.criteria.importance import folded_scales, importance
 from engine.search.asking import Ask
 from engine.search.context import Context
 from engine.search.models import Candidate, retrace
+from engine.sparsity.skeleton import Skeletons, SkeletonSettings, pull_for
 from engine.training.beside import Beside
 from engine.training.importance import ImportanceScales
+from engine.training.settings import steps_per_epoch
 
 
 class Foldable(Beside, Protocol):
@@ -43,13 +45,18 @@ def addition_of(
     ask: Ask, model: keras.Model, candidate: Candidate, context: Context
 ) -> Foldable | None:
     """The addition to a model that was built of a prepared candidate; None where none is asked."""
-    if not ask.scales:
-        return None
-    job = context.job
-    return ImportanceScales(
-        model, candidate.graph, candidate.weights, retrace(candidate.graph, context.channels),
-        init=job.importance_init, seed=job.seed,
-    )  # fmt: skip
+    channels = retrace(candidate.graph, context.channels)
+    if ask.scales:
+        job = context.job
+        return ImportanceScales(
+            model, candidate.graph, candidate.weights, channels, init=job.importance_init,
+            seed=job.seed,
+        )  # fmt: skip
+    if ask.theta > 0:
+        each = steps_per_epoch(len(context.data.train), context.settings.batch_size)
+        pull = pull_for(context.epochs * each, context.settings, "mixed")
+        return Skeletons(model, channels, SkeletonSettings(theta=ask.theta, pull=pull))
+    return None
 
 
 def strengths_of(candidate: Candidate, context: Context) -> Mapping[str, tuple[float, ...]]:

@@ -10,21 +10,32 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import keras
+
+from engine.channels.cost import cost
+from engine.channels.groups import Channels
 from engine.channels.surgery import with_gamma
 from engine.control import EngineControl
 from engine.criteria import Inputs, Measured, Scores
 from engine.criteria.importance import folded_scales
+from engine.criteria.skeleton import by_group
 from engine.data import Part
 from engine.modelfile.rebuild import build, weights_of
 from engine.search.context import Context
 from engine.search.models import Candidate, retrace
 from engine.search.single import SLIMMING_LAMBDA
+from engine.sparsity import skeleton as skeletons
+from engine.training import gate, removal
+from engine.training.beside import Beside
 from engine.training.finetune import fine_tune
 from engine.training.importance import ImportanceScales
 from engine.training.settings import FineTuneSettings, steps_per_epoch
 
 PHASE_STEPS = 200
 """Training steps of a phase, about."""
+
+PHASE_THETA = 0.05
+"""Factor of the thresholds of skeletons that only rank: an entry that falls so low is gone."""
 
 Phase = Callable[[Context, Candidate, EngineControl], Scores]
 
@@ -69,18 +80,73 @@ def importance(context: Context, candidate: Candidate, control: EngineControl) -
     if context.job.strategy == "importance":
         return folded_scales(Inputs(graph=graph, weights=weights, channels=channels))
     part, settings = settings_of(context)
+    settings = replace(settings, gamma_l1=SLIMMING_LAMBDA)
     model = build(graph, weights)
     scales = ImportanceScales(
         model, graph, weights, channels, init=context.job.importance_init, seed=context.job.seed,
         pull=SLIMMING_LAMBDA,
     )  # fmt: skip
-    fine_tune(
-        model, part.images, part.labels, preprocess=context.transform, loss=context.loss,
-        settings=replace(settings, gamma_l1=SLIMMING_LAMBDA), beside=scales, control=control,
-        augment=context.augmenting.apply,
-    )  # fmt: skip
+    _train(context, model, part, settings, scales, control)
     return scales.relative(weights_of(model, graph))
 
 
-PHASES: dict[str, Phase] = {"importance": importance}
+def skeleton(context: Context, candidate: Candidate, control: EngineControl) -> Scores:
+    """What is left of each filter's stripes after training with skeletons under their penalty."""
+    part, settings = settings_of(context)
+    model, channels = _live(context, candidate)
+    wanted = skeletons.SkeletonSettings(
+        theta=PHASE_THETA, pull=skeletons.pull_for(_steps(part, settings), settings, "mixed")
+    )
+    beside = skeletons.Skeletons(model, channels, wanted)
+    _train(context, model, part, settings, beside, control)
+    return by_group(channels, beside.sizes())
+
+
+def gates(context: Context, candidate: Candidate, control: EngineControl) -> Scores:
+    """How far each channel's size lies above the threshold of its group, trained together."""
+    part, settings = settings_of(context)
+    model, channels = _live(context, candidate)
+    pull = gate.pull_for(_steps(part, settings), settings)
+    beside = gate.Gates(model, channels, candidate.weights, pull)
+    _train(context, model, part, settings, beside, control)
+    return beside.scores()
+
+
+def greedy(context: Context, candidate: Candidate, control: EngineControl) -> Scores:
+    """How late each channel goes where the one goes first without which the loss is lowest."""
+    model, channels = _live(context, candidate)
+    units = int(channels.removable.sum())
+    part = context.data.train.sample(removal.samples_for(units, cost(candidate.graph).macs))
+    return removal.greedy_scores(
+        model, channels, part.images, part.labels, preprocess=context.transform, loss=context.loss,
+        control=control,
+    )  # fmt: skip
+
+
+def _live(context: Context, candidate: Candidate) -> tuple[keras.Model, Channels]:
+    """The candidate as a model, and its channel groups."""
+    model = build(candidate.graph, candidate.weights)
+    return model, retrace(candidate.graph, context.channels)
+
+
+def _steps(part: Part, settings: FineTuneSettings) -> int:
+    return settings.epochs * steps_per_epoch(len(part), settings.batch_size)
+
+
+def _train(
+    context: Context, model: keras.Model, part: Part, settings: FineTuneSettings, beside: Beside,
+    control: EngineControl,
+) -> None:  # fmt: skip
+    fine_tune(
+        model, part.images, part.labels, preprocess=context.transform, loss=context.loss,
+        settings=settings, beside=beside, control=control, augment=context.augmenting.apply,
+    )  # fmt: skip
+
+
+PHASES: dict[str, Phase] = {
+    "importance": importance,
+    "skeleton": skeleton,
+    "gate": gates,
+    "greedy": greedy,
+}
 """Learned criteria by name."""

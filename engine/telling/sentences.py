@@ -76,6 +76,10 @@ CRITERIA: Final[dict[str, str]] = {
     "norm-l1": "Sum of the weights' sizes (L1 norm)",
     "gamma-norm": "Gamma times norm",
     "taylor": "Effect on the loss (Taylor)",
+    "importance": "Importance weights, trained for it",
+    "skeleton": "Filter skeletons, trained for it",
+    "greedy": "Loss when a channel goes (slow)",
+    "gate": "A trained threshold for each group",
     "random": "Random, as a control",
 }
 ALLOCATIONS: Final[dict[Allocation, str]] = {
@@ -161,6 +165,7 @@ def started(event: ev.TrialStarted) -> str:
         "cut_on": f"Cutting a little further: {what}.",
         "more_sparsity": f"Zeroing more weights: {what}.",
         "l1_phase": "Training with a pull of the batch-norm scales towards zero, before the cut.",
+        "skeleton": "Training with filter skeletons: stripes and filters fall under their thresholds.",
         "dense_control": "Training the uncut model as long, as a control.",
         "grid": f"Next point of the grid: {what}.",
     }
