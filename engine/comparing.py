@@ -7,7 +7,6 @@ get a thumbnail, and the file that keeps it all; see :mod:`engine.comparison` fo
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from engine.comparison import (
     Thumbnails,
     place_of,
     read_comparison,
+    stamp_of,
 )
 from engine.data.answers import FIGURES, answers, confusion, figures_by_class
 from engine.data.preview import save_sheet, sheet
@@ -97,16 +97,6 @@ def chosen(state: RunState, wanted: int | None, run: Path) -> TrialDone:
             f"Trials with a checkpoint are: {known}.",
         )
     return found
-
-
-def stamp_of(job: Job, checkpoint: Path) -> str:
-    """What a comparison is made from, as one hash: the job's data, and both files as they are."""
-    files = [
-        (str(path), status.st_size, status.st_mtime_ns)
-        for path in (Path(job.model), checkpoint, Path(job.data.source), Path(job.data.test or ""))
-        if path.exists() and (status := path.stat())
-    ]
-    return hashlib.sha256(jsonio.dumps((job.data, job.goal.metric, files))).hexdigest()
 
 
 def measured(job: Job, trial: int, checkpoint: Path, place: Path) -> Comparison:

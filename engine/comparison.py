@@ -7,12 +7,14 @@ It imports neither Keras nor Qt.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from engine import jsonio
 from engine.events import Latency
+from engine.job import Job
 
 COMPARISONS = "compare"
 """Folder of a run's comparisons."""
@@ -135,6 +137,16 @@ class Comparison:
 def place_of(run: Path, trial: int) -> Path:
     """The file of a trial's comparison."""
     return run / COMPARISONS / f"trial-{trial:03d}.json"
+
+
+def stamp_of(job: Job, checkpoint: Path) -> str:
+    """What a comparison is made from, as one hash: the job's data, and both files as they are."""
+    files = [
+        (str(path), status.st_size, status.st_mtime_ns)
+        for path in (Path(job.model), checkpoint, Path(job.data.source), Path(job.data.test or ""))
+        if path.exists() and (status := path.stat())
+    ]
+    return hashlib.sha256(jsonio.dumps((job.data, job.goal.metric, files))).hexdigest()
 
 
 def read_comparison(run: Path, trial: int, stamp: str | None = None) -> Comparison | None:

@@ -1,5 +1,4 @@
-"""Work done by the command line in a child process: evaluate, preflight, export,
-report.
+"""Work done by the command line in a child process: evaluate, preflight, export, report, compare.
 
 Owns the command lines and how their one JSON object is read, whatever the exit code. What the
 window does this way has the same result as in a terminal. Blocks: call it in :mod:`gui.tasks`.
@@ -77,6 +76,11 @@ def gain_command(model: Path, custom: str | None = None) -> list[str]:
 def report_command(run: Path) -> list[str]:
     """``secateur report``."""
     return python_command("engine.cli", "report", str(run), "--json")
+
+
+def compare_command(run: Path, trial: int) -> list[str]:
+    """``secateur compare``."""
+    return python_command("engine.cli", "compare", str(run), "--trial", str(trial), "--json")
 
 
 class JsonCommand:

@@ -20,18 +20,23 @@ CHANGES = {"worse": "got worse", "better": "got better", "other": "wrong in anot
 
 def changes_lines(found: Comparison) -> tuple[str, ...]:
     """The comparison in sentences."""
-    metric = found.metric
-    before, after = (units.metric_value(m.value, metric) for m in (found.before, found.after))
-    drop = units.metric_difference(found.drop.value, metric)
-    lines = [
-        f"{units.metric_name(metric).capitalize()} {before} as opened, {after} after trial"
-        f" {found.trial}, on {units.plural(found.samples, 'search sample')}:"
-        f" {drop} lost ({drop_interval(found.drop.interval, metric)})."
-    ]
+    lines = [headline(found)]
     if found.answers is not None:
         lines.append(flips_sentence(found))
     lines += [*latency_sentences(found), *found.notes]
     return tuple(lines)
+
+
+def headline(found: Comparison) -> str:
+    """The metric before and after."""
+    metric = found.metric
+    before, after = (units.metric_value(m.value, metric) for m in (found.before, found.after))
+    return (
+        f"{units.metric_name(metric).capitalize()} {before} as opened, {after} after trial"
+        f" {found.trial}, on {units.plural(found.samples, 'search sample')}:"
+        f" {units.metric_difference(found.drop.value, metric)} lost"
+        f" ({drop_interval(found.drop.interval, metric)})."
+    )
 
 
 def flips_sentence(found: Comparison) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.comparison import Comparison, Latencies
 from engine.events import ControlMeasured, Latency, LayerState, Sizes, TrialDone
 from engine.runstate import RunState
 from engine.telling import sentences, units
+from engine.telling.changes import milliseconds
 
 CONTROLS = {"dense_fine_tuned": "As opened, fine-tuned", "dense_int8": "As opened, 8-bit"}
 """Models that stand beside the result, by the engine's name."""
@@ -73,12 +75,21 @@ def layer_diffs(
     )
 
 
-def figures(state: RunState, trial: TrialDone) -> Figures:
-    """Accuracy, sizes and latency of the baseline, a trial, and the controls that were measured."""
+def figures(state: RunState, trial: TrialDone, timed: Latencies | None = None) -> Figures:
+    """Accuracy, sizes and latency of the baseline, a trial, and the controls that were measured.
+
+    Parameters
+    ----------
+    timed
+        Times of the baseline and this trial that were taken after the run.
+    """
     base, report = state.baseline, state.report
     ends = trial.trial == (state.best if report is None else report.trial)
     final = report is not None and ends
-    latencies = state.latencies
+    if timed is None and state.latencies is not None:
+        ended = state.latencies.final if ends else None
+        timed = Latencies(before=state.latencies.baseline, after=ended)
+    timed = timed or Latencies()
     metric = None if base is None else base.metric
     controls = [c for c in state.controls if c.name in CONTROLS]
     sides: list[_Side] = [
@@ -86,33 +97,41 @@ def figures(state: RunState, trial: TrialDone) -> Figures:
             head="As opened",
             search=None if base is None else base.value,
             report=None if report is None else report.baseline,
-            sizes=None if base is None else base.sizes,
-            latency=None if latencies is None else latencies.baseline,
+            sizes=_sizes(None if base is None else base.sizes),
+            latency=timed.before,
         ),
         _Side(
             head=sentences.trial_name(trial.kind, trial.trial),
             search=trial.value,
             report=report.final if report is not None and final else None,
-            sizes=trial.sizes,
-            latency=latencies.final if latencies is not None and ends else None,
+            sizes=_sizes(trial.sizes),
+            latency=timed.after,
         ),
-        *(_of_control(control) for control in controls),
+        *(
+            _of_control(control, None if base is None else base.sizes, timed)
+            for control in controls
+        ),
     ]
     name = units.metric_name(metric).capitalize()
     rows = [
         (f"{name}, search split", *(units.metric_value(s.search, metric) for s in sides)),
         (f"{name}, report split", *(units.metric_value(s.report, metric) for s in sides)),
-        ("Parameters", *(units.count(_figure(s, "params")) for s in sides)),
-        ("Non-zero", *(units.count(_figure(s, "nonzero")) for s in sides)),
-        ("Multiply-adds", *(units.short_count(_figure(s, "macs")) for s in sides)),
+        ("Parameters", *(units.count(s.sizes.get("params")) for s in sides)),
+        ("Non-zero", *(units.count(s.sizes.get("nonzero")) for s in sides)),
+        ("Multiply-adds", *(units.short_count(s.sizes.get("macs")) for s in sides)),
         *(
-            (text, *(units.size(_figure(s, f"{key}_bytes")) for s in sides))
+            (text, *(units.size(s.sizes.get(f"{key}_bytes")) for s in sides))
             for key, text in _FILES
-            if any(_figure(s, f"{key}_bytes") is not None for s in sides)
+            if any(s.sizes.get(f"{key}_bytes") is not None for s in sides)
         ),
-        ("Latency", *(_latency(s.latency) for s in sides)),
+        ("Latency", *(milliseconds(s.latency) for s in sides)),
     ]
     return Figures(heads=("", *(s.head for s in sides)), rows=tuple(rows))
+
+
+def timed_of(found: Comparison) -> Latencies | None:
+    """The times of a comparison, None where there are none."""
+    return None if found.latency_ms.before is None else found.latency_ms
 
 
 _FILES = (
@@ -129,29 +148,35 @@ class _Side:
     head: str
     search: float | None
     report: float | None
-    sizes: Sizes | None
+    sizes: dict[str, float | None]
     latency: Latency | None
 
 
-def _of_control(control: ControlMeasured) -> _Side:
+_SAME = {
+    "dense_fine_tuned": ("params", "macs", "tflite_bytes"),
+    "dense_int8": ("params", "macs", "tflite_int8_bytes", "tflite_int8_gzip_bytes"),
+}
+"""What a control has in common with the model as opened: it has the same layers."""
+
+
+def _of_control(control: ControlMeasured, opened: Sizes | None, timed: Latencies) -> _Side:
+    name = control.name
+    known = {key: value for key, value in _sizes(opened).items() if key in _SAME[name]}
+    own = None if control.sizes is None else control.sizes.latency_ms
     return _Side(
-        head=CONTROLS[control.name],
+        head=CONTROLS[name],
         search=control.search,
         report=control.report,
-        sizes=control.sizes,
-        latency=None if control.sizes is None else control.sizes.latency_ms,
+        sizes=known if control.sizes is None else _sizes(control.sizes),
+        latency=own or (timed.before_int8 if name == "dense_int8" else None),
     )
 
 
-def _figure(side: _Side, name: str) -> float | None:
-    value: float | None = None if side.sizes is None else getattr(side.sizes, name)
-    return value
-
-
-def _latency(latency: Latency | None) -> str:
-    if latency is None:
-        return units.NOT_MEASURED
-    return f"{latency.median:.3g}{units.NBSP}ms"
+def _sizes(sizes: Sizes | None) -> dict[str, float | None]:
+    if sizes is None:
+        return {}
+    names = ("params", "nonzero", "macs", *(f"{key}_bytes" for key, _ in _FILES))
+    return {name: getattr(sizes, name) for name in names}
 
 
 def _shown(layer: LayerState) -> tuple[object, ...]:
