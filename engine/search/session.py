@@ -41,8 +41,8 @@ from engine.search.phases import Phases
 from engine.search.published import grid, three_step
 from engine.search.sensitivity import measure_sensitivity
 from engine.search.single import structured, unstructured
-from engine.search.skeleton import skeleton
 from engine.search.sizes import SizeMeter
+from engine.search.skeleton import skeleton
 from engine.search.trials import TrialRunner, gradients_of, told_of
 from engine.search.verdict import Target
 from engine.training.evaluate import predict_outputs

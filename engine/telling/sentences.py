@@ -165,7 +165,7 @@ def started(event: ev.TrialStarted) -> str:
         "cut_on": f"Cutting a little further: {what}.",
         "more_sparsity": f"Zeroing more weights: {what}.",
         "l1_phase": "Training with a pull of the batch-norm scales towards zero, before the cut.",
-        "skeleton": "Training with filter skeletons: stripes and filters fall under their thresholds.",
+        "skeleton": "Training with filter skeletons: stripes fall under their thresholds.",
         "dense_control": "Training the uncut model as long, as a control.",
         "grid": f"Next point of the grid: {what}.",
     }
