@@ -18,29 +18,29 @@ class ClassesModel(RowsModel[ByClass]):
 
     def __init__(self, parent: QObject | None = None) -> None:
         self.metric = "accuracy"
-        columns = (
-            Column[ByClass](
+        columns: tuple[Column[ByClass], ...] = (
+            Column(
                 head="Class", text=lambda r: r.name, key=lambda r: r.name.lower(), number=False
             ),
-            Column[ByClass](
+            Column(
                 head="Count",
                 text=lambda r: units.count(r.count),
                 key=lambda r: r.count,
                 tip="Samples of the class in the search split; pixels where these are judged",
             ),
-            Column[ByClass](
+            Column(
                 head="As opened",
                 text=lambda r: units.metric_value(r.before, self.metric),
                 key=_known(lambda r: r.before),
                 tip="Of the model before any cut",
             ),
-            Column[ByClass](
+            Column(
                 head="After",
                 text=lambda r: units.metric_value(r.after, self.metric),
                 key=_known(lambda r: r.after),
                 tip="Of the checkpoint",
             ),
-            Column[ByClass](
+            Column(
                 head="Change",
                 text=lambda r: units.metric_difference(change_of(r), self.metric, signed=True),
                 key=_known(change_of),
