@@ -1,13 +1,12 @@
 """The compare stage: the model as opened against any fine-tune of the run.
 
-Owns which fine-tune is compared, and the evaluation of both models. Figures and layers come from
+Owns which fine-tune is compared. Figures and layers come from
 the run's events alone, so they are there for a run that is under way as for an old one; classes and
 samples come from the comparison that the engine keeps in the run folder.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
@@ -23,13 +22,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.errors import ErrorInfo
 from engine.events import TrialDone
 from engine.telling import sentences, units
 from engine.telling.changes import flips_sentence, headline
 from engine.telling.compare import Figures, comparable, figures, layer_diffs, timed_of
-from gui.commands import JsonCommand, compare_command
-from gui.compared import Compared, measure_compared, read_compared
+from gui.comparing import Comparing
 from gui.models.diff import DiffModel
 from gui.models.rows import LAYER_ROLE, sorted_by_value
 from gui.session import Session
@@ -41,7 +38,6 @@ from gui.widgets.tables import row_table
 from gui.widgets.tabs import TabRow
 
 LAYERS, CLASSES, SAMPLES, UNMEASURED = range(4)
-TIMEOUT_S = 3600.0
 
 
 class ComparePanel(QStackedWidget):
@@ -57,11 +53,7 @@ class ComparePanel(QStackedWidget):
         self._session = session
         self._figures: Figures | None = None
         self._by_hand: int | None = None
-        self._key: tuple[Path, int] | None = None
-        self._compared: Compared | None = None
-        self._task = 0
-        self._command: JsonCommand | None = None
-        self._changed = ""
+        self.comparing = Comparing(session.tasks, self)
         self.addWidget(self._make_empty())
         page = QWidget()
         self.addWidget(page)
@@ -73,43 +65,30 @@ class ComparePanel(QStackedWidget):
         self.which = QComboBox()
         self.which.setAccessibleName("Checkpoint to compare with")
         self.which.activated.connect(self._on_chosen)
-        self.changed_only = QCheckBox("Changed layers only")
-        self.changed_only.setAccessibleName("Changed layers only")
-        self.changed_only.toggled.connect(self.refresh)
         self.title = label("", "heading", select=True)
         row.addWidget(self.title)
         row.addWidget(label("as opened, against", "muted"))
         row.addWidget(self.which)
         row.addStretch(1)
         layout.addLayout(row)
-        card = Card(gap=GRID, padding=GRID + 4)
-        place = QWidget()
-        self._grid = QGridLayout(place)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(3 * GRID)
-        self._grid.setVerticalSpacing(GRID // 2)
-        card.body.addWidget(place)
-        layout.addWidget(card)
         row = QHBoxLayout()
-        self.tabs = TabRow(("Layers", "Classes", "Samples"))
-        self.tabs.chosen.connect(self._turn)
-        self.footer = label("", "small")
+        row.setSpacing(3 * GRID)
+        self.tabs = TabRow(("Size and layers", "Classes", "Samples"))
+        self.headline = label("", "small", select=True)
         row.addWidget(self.tabs)
-        row.addSpacing(2 * GRID)
-        row.addWidget(self.footer, 1)
-        row.addWidget(self.changed_only)
+        row.addWidget(self.headline, 1)
         layout.addLayout(row)
-        self.model = DiffModel(self)
-        self.proxy = sorted_by_value(self.model, self)
-        self.table = self._make_table()
         self.classes = ClassesPage()
-        self.classes.cell_chosen.connect(self._on_cell)
-        self.classes.copied.connect(self.copied)
         self.samples = SamplesPage()
         self.pages = QStackedWidget()
-        for page_ in (self.table, self.classes, self.samples, self._make_unmeasured()):
-            self.pages.addWidget(page_)
+        for part in (self._make_layers(), self.classes, self.samples, self._make_unmeasured()):
+            self.pages.addWidget(part)
         layout.addWidget(self.pages, 1)
+        self.tabs.chosen.connect(self._turn)
+        self.classes.cell_chosen.connect(self._on_cell)
+        self.classes.copied.connect(self.copied)
+        self.comparing.changed.connect(self._on_compared)
+        self.comparing.failed.connect(self.failed)
         session.record_changed.connect(self._on_record)
         self.refresh()
 
@@ -120,19 +99,44 @@ class ComparePanel(QStackedWidget):
             button("Set up a search", self.set_up_wanted.emit, role="primary"),
         )
 
+    def _make_layers(self) -> QWidget:
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID + 4)
+        card = Card(gap=GRID, padding=GRID + 4)
+        place = QWidget()
+        self._grid = QGridLayout(place)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(3 * GRID)
+        self._grid.setVerticalSpacing(GRID // 2)
+        card.body.addWidget(place)
+        layout.addWidget(card)
+        self.model = DiffModel(self)
+        self.table = self._make_table()
+        layout.addWidget(self.table, 1)
+        row = QHBoxLayout()
+        self.footer = label("", "small")
+        self.changed_only = QCheckBox("Changed layers only")
+        self.changed_only.setAccessibleName("Changed layers only")
+        self.changed_only.toggled.connect(self.refresh)
+        row.addWidget(self.footer, 1)
+        row.addWidget(self.changed_only)
+        layout.addLayout(row)
+        return page
+
     def _make_unmeasured(self) -> QWidget:
-        self.measure_button = button("Evaluate both models", self.measure, role="primary")
-        page = empty_page(
-            "Not evaluated sample by sample yet",
+        self.measure_button = button("Evaluate both models", self._on_measure, role="primary")
+        return empty_page(
+            "Not evaluated class by class yet",
             "Both models answer the search split, and their latency is timed in turn. The report"
             " split stays unread.",
             self.measure_button,
         )
-        self.unmeasured = page
-        return page
 
     def _make_table(self) -> QTableView:
-        table = row_table(self.proxy, "Layers before and after", (150, 150, 110, 150, 150, 140))
+        proxy = sorted_by_value(self.model, self)
+        table = row_table(proxy, "Layers before and after", (150, 150, 110, 150, 150, 140))
         table.selectionModel().currentRowChanged.connect(self._on_row)
         return table
 
@@ -165,8 +169,8 @@ class ComparePanel(QStackedWidget):
             return
         self.title.setText(state.model.name)
         self._show_choices(comparable(state), trial)
-        self._follow(trial)
-        found = None if self._compared is None else self._compared.comparison
+        self.comparing.follow(self._session.run, trial)
+        found = self.comparing.comparison
         shown = figures(state, trial, None if found is None else timed_of(found))
         if shown != self._figures:
             self._figures = shown
@@ -174,101 +178,41 @@ class ComparePanel(QStackedWidget):
         diffs = layer_diffs(state.model.layers, trial.layers)
         cut = [d for d in diffs if d.kind != "same"]
         self.model.set_rows(tuple(cut) if self.changed_only.isChecked() else diffs)
-        self._changed = f"{len(cut)} of {units.plural(len(diffs), 'layer')} changed"
-        self._turn(self.tabs.current)
+        self.footer.setText(f"{len(cut)} of {units.plural(len(diffs), 'layer')} changed")
 
-    def measure(self) -> None:
-        """Evaluate both models on the search split; again to give it up."""
-        if self._command is not None:
-            self._command.kill()
-            self._command = None
-            self._task = 0
-            self._show_measuring()
-            return
-        key, checkpoint = self._key, self._checkpoint()
-        if key is None or checkpoint is None:
-            return
-        command = JsonCommand(compare_command(*key), timeout_s=TIMEOUT_S)
-        self._command = command
-        self._task = self._session.tasks.start(
-            lambda: measure_compared(command, *key, checkpoint),
-            self._on_compared,
-            self._on_failed,
-            command.kill,
-        )
-        self._show_measuring()
-
-    @property
-    def measuring(self) -> bool:
-        """Whether the models are being evaluated."""
-        return self._command is not None
-
-    def _checkpoint(self) -> Path | None:
-        trial, run = self.trial, self._session.run
-        if trial is None or run is None or trial.checkpoint is None:
-            return None
-        return run / trial.checkpoint
-
-    def _follow(self, trial: TrialDone) -> None:
-        """Read what the run folder holds of this trial; what is under way of another is ended."""
-        run = self._session.run
-        key = None if run is None else (run, trial.trial)
-        if key == self._key:
-            return
-        if self._command is not None:
-            self.measure()
-        self._key, self._task = key, 0
-        self._take(None)
-        checkpoint = self._checkpoint()
-        if key is not None and checkpoint is not None:
-            self._task = self._session.tasks.start(
-                lambda: read_compared(*key, checkpoint), self._on_compared, self._on_failed
-            )
-        self._show_measuring()
-
-    def _on_compared(self, task: int, compared: Compared | None) -> None:
-        if task == self._task:
-            self._command = None
-            self._take(compared)
-            self._show_measuring()
-            self.refresh()
-
-    def _on_failed(self, task: int, error: ErrorInfo) -> None:
-        if task == self._task:
-            self._command = None
-            self._show_measuring()
-            self.failed.emit(error)
-
-    def _take(self, compared: Compared | None) -> None:
-        self._compared = compared
-        self.classes.show_comparison(None if compared is None else compared.comparison)
-        self.samples.show_compared(compared)
-
-    def _show_measuring(self) -> None:
-        text = "Stop evaluating" if self.measuring else "Evaluate both models"
+    def _on_compared(self) -> None:
+        """A comparison came or went, or evaluating began or ended."""
+        comparing = self.comparing
+        text = "Stop evaluating" if comparing.measuring else "Evaluate both models"
         self.measure_button.setText(text)
         self.measure_button.setAccessibleName(text)
-        set_role(self.measure_button, "" if self.measuring else "primary")
-        checkpoint = self._checkpoint()
-        self.measure_button.setEnabled(checkpoint is not None)
+        self.measure_button.setEnabled(comparing.possible)
+        set_role(self.measure_button, "" if comparing.measuring else "primary")
+        self.classes.show_comparison(comparing.comparison)
+        self.samples.show_compared(comparing.compared)
         self._turn(self.tabs.current)
+        self.refresh()
+
+    def _on_measure(self) -> None:
+        if self.comparing.measuring:
+            self.comparing.stop()
+        else:
+            self.comparing.measure()
 
     def _turn(self, number: int) -> None:
         """Show a tab, or what stands in for it until the models were evaluated."""
-        found = None if self._compared is None else self._compared.comparison
+        found = self.comparing.comparison
         self.pages.setCurrentIndex(number if number == LAYERS or found is not None else UNMEASURED)
-        self.changed_only.setVisible(number == LAYERS)
-        if number == LAYERS:
-            self.footer.setText(self._changed)
-        elif self.measuring:
-            self.footer.setText("Evaluating both models on the search split \u2026")
-        elif found is not None:
-            self.footer.setText(headline(found) if number == CLASSES else flips_sentence(found))
+        if self.comparing.measuring:
+            self.headline.setText("Evaluating both models on the search split \u2026")
+        elif found is None:
+            self.headline.setText("")
         else:
-            self.footer.setText("")
+            self.headline.setText(flips_sentence(found) if number == SAMPLES else headline(found))
 
     def _on_cell(self, side: Literal["before", "after"], true: int, found: int) -> None:
-        if self._compared is not None and self._compared.comparison.answers is not None:
+        known = self.comparing.comparison
+        if known is not None and known.answers is not None:
             self.samples.show_cell(side, true, found)
             self.tabs.turn(SAMPLES)
             self._turn(SAMPLES)

@@ -12,6 +12,12 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from gui.theme import GRID
 
+MOST_PX = 30 * GRID
+"""A column that is fitted gets no wider than this."""
+
+ROOM_PX = 3 * GRID
+"""Of a cell or head beside its text."""
+
 
 def row_table(model: QAbstractItemModel, name: str, widths_px: Sequence[int]) -> QTableView:
     """A table over a sorting model with its accessible name and the widths of its columns."""
@@ -36,3 +42,17 @@ def row_table(model: QAbstractItemModel, name: str, widths_px: Sequence[int]) ->
     for column, width in enumerate(widths_px):
         table.setColumnWidth(column, width)
     return table
+
+
+def fit_columns(table: QTableView, sample: int = 400) -> None:
+    """Make columns as wide as their longest text, looked for among the first rows."""
+    model, metrics = table.model(), table.fontMetrics()
+    across = Qt.Orientation.Horizontal
+    for column in range(model.columnCount()):
+        texts = [
+            str(model.index(row, column).data() or "")
+            for row in range(min(model.rowCount(), sample))
+        ]
+        texts.append(str(model.headerData(column, across) or "") + "\u2026")
+        widest = max(metrics.horizontalAdvance(text) for text in texts)
+        table.setColumnWidth(column, min(MOST_PX, widest + ROOM_PX))
