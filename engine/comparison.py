@@ -141,9 +141,10 @@ def place_of(run: Path, trial: int) -> Path:
 
 def stamp_of(job: Job, checkpoint: Path) -> str:
     """What a comparison is made from, as one hash: the job's data, and both files as they are."""
+    places = (job.model, checkpoint, job.data.source, job.data.test)
     files = [
         (str(path), status.st_size, status.st_mtime_ns)
-        for path in (Path(job.model), checkpoint, Path(job.data.source), Path(job.data.test or ""))
+        for path in (Path(place) for place in places if place is not None and place != "digits")
         if path.exists() and (status := path.stat())
     ]
     return hashlib.sha256(jsonio.dumps((job.data, job.goal.metric, files))).hexdigest()
