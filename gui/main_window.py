@@ -28,24 +28,27 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine import __version__
 from engine.errors import ErrorInfo
-from engine.runs import RunSummary, list_runs
-from engine.telling import sentences
-from gui.menus import Menus
+from engine.runs import RunSummary
+from engine.runstate import RunState
+from gui.memory import Memory
+from gui.menus import PICTURES, Menus
+from gui.notices import Notices
 from gui.opening import Opener
+from gui.pictures import Pictures
 from gui.resources import sample_model
+from gui.run_verbs import RunVerbs
 from gui.session import Session
 from gui.settings import Settings
 from gui.status_words import StatusWords
-from gui.theme import GRID, Choice, theme
+from gui.theme import Choice, theme
 from gui.views.compare import ComparePanel
 from gui.views.export import ExportPanel
 from gui.views.inspector import InspectorPanel
 from gui.views.layers import LayersPanel
+from gui.views.runs import RunsPanel
 from gui.views.search import SearchPanel
 from gui.views.setup import SetUpPanel
-from gui.widgets.banner import Action, Banner
 from gui.widgets.rail import Rail
 from gui.widgets.status import StatusBar
 
@@ -55,6 +58,7 @@ STAGES = (
     ("layers", "Layers", "layers"),
     ("compare", "Compare", "git-compare"),
     ("export", "Export", "package-check"),
+    ("runs", "Runs", "history"),
 )
 LOG_TAIL_BYTES = 8000
 
@@ -80,8 +84,12 @@ class MainWindow(QMainWindow):
         self.settings = Settings()
         theme().choose(self.settings.look())
         self.session = Session(self, engine=engine)
+        self.session.runs_base = self.settings.runs_folder()
         self.opener = Opener(self, self.session, self.settings)
         self.confirm: Callable[[str, str, str], bool] = self._ask
+        self.run_verbs = RunVerbs(self.session, self.settings, lambda *words: self.confirm(*words))
+        self.memory = Memory(self.session, self.settings)
+        self.pictures = Pictures(self, self.session.tasks)
         self._painted = False
         self._status_words = StatusWords(self.session)
         self.setWindowTitle("Secateur")
@@ -95,8 +103,10 @@ class MainWindow(QMainWindow):
         self.layers = LayersPanel(self.session)
         self.compare = ComparePanel(self.session)
         self.export = ExportPanel(self.session)
+        self.runs = RunsPanel()
         self.inspector = InspectorPanel(self.session.tasks)
-        self.banner = Banner()
+        self.notices = Notices(self.session)
+        self.banner = self.notices.banner
         self.status = StatusBar()
         self.stages = QStackedWidget()
         self.stages.setObjectName("stage")
@@ -115,19 +125,13 @@ class MainWindow(QMainWindow):
         self._on_verbs_changed()
 
     def _lay_out(self) -> None:
-        for panel in (self.setup, self.search, self.layers, self.compare, self.export):
-            self.stages.addWidget(panel)
-        banner_place = QWidget()
-        banner_layout = QVBoxLayout(banner_place)
-        banner_layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 0)
-        banner_layout.addWidget(self.banner)
+        for key, _, _ in STAGES:
+            self.stages.addWidget(getattr(self, key))
         middle = QVBoxLayout()
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(0)
-        middle.addWidget(banner_place)
+        middle.addWidget(self.notices)
         middle.addWidget(self.stages, 1)
-        self._banner_place = banner_place
-        banner_place.hide()
         central = QWidget()
         row = QHBoxLayout(central)
         row.setContentsMargins(0, 0, 0, 0)
@@ -146,6 +150,7 @@ class MainWindow(QMainWindow):
             "look_light": lambda: self.choose_look("light"),
             "look_dark": lambda: self.choose_look("dark"),
         }
+        saves = {f"save_{n}": lambda n=n: self.pictures.save(n) for n, _, _ in PICTURES}
         return {
             "open_model": self.opener.choose_model,
             "model_folder": self.opener.choose_model_folder,
@@ -164,24 +169,29 @@ class MainWindow(QMainWindow):
             "fit": self.search.fit,
             "copy_csv": self.layers.copy,
             "close_panels": self._close_panels,
-            "about": self._about,
+            "no_overlay": lambda: self.run_verbs.lay_over(None),
+            "preferences": self.show_preferences,
+            "shortcuts": self._show_shortcuts,
+            "about": self.notices.about,
             **stages,
             **looks,
+            **saves,
         }
 
     def _connect(self) -> None:
         session = self.session
         self.rail.chosen.connect(self.show_stage)
         self.opener.opened.connect(self._on_opened)
-        self.opener.refused.connect(self._on_refused)
-        session.failed.connect(self._on_failed)
+        self.opener.refused.connect(self.notices.busy)
+        session.failed.connect(self.notices.failed)
         session.record_changed.connect(self._show_status)
         session.verbs_changed.connect(self._on_verbs_changed)
         session.wishes_changed.connect(self._on_verbs_changed)
         session.model_read.connect(self._on_model_read)
         session.run_opened.connect(self._on_run_opened)
         session.search_begun.connect(self._on_search_begun)
-        session.run_ended.connect(self._load_recent)
+        session.record_changed.connect(self._show_open_run)
+        self._connect_runs()
         welcome = self.setup.welcome
         welcome.open_wanted.connect(self.opener.choose_model)
         welcome.sample_wanted.connect(self.opener.sample)
@@ -197,21 +207,46 @@ class MainWindow(QMainWindow):
         self.search.export_wanted.connect(self._on_export_wanted)
         self.search.layer_chosen.connect(self._on_layer_chosen)
         self.search.trial_chosen.connect(self._on_trial_chosen)
-        self.search.copied.connect(self._on_copied)
+        self.search.copied.connect(self.notices.copied)
         self.layers.layer_chosen.connect(self._on_layer_chosen)
         self.layers.open_wanted.connect(self.opener.choose_model)
-        self.layers.copied.connect(self._on_copied)
+        self.layers.copied.connect(self.notices.copied)
         self.compare.layer_chosen.connect(self._on_layer_chosen)
+        self.compare.failed.connect(self.notices.failed)
+        self.compare.copied.connect(self.notices.copied)
         self.compare.set_up_wanted.connect(lambda: self.show_stage("setup"))
         self.inspector.exclude_wanted.connect(self._on_exclude_wanted)
         self.inspector.compare_wanted.connect(self._on_compare_wanted)
-        self.export.failed.connect(lambda error: self._on_failed(error, False))
-        self.export.copied.connect(self._on_copied)
+        self.export.failed.connect(self.notices.failed)
+        self.export.copied.connect(self.notices.copied)
         self.export.place_wanted.connect(self.choose_export_place)
         self.export.set_up_wanted.connect(lambda: self.show_stage("setup"))
         self.inspector.closed.connect(self._on_inspector_closed)
         self.inspector.export_wanted.connect(self._on_export_wanted)
-        self.banner.hidden.connect(self._banner_place.hide)
+
+    def _connect_runs(self) -> None:
+        verbs, runs = self.run_verbs, self.runs
+        verbs.listed.connect(self._on_runs_listed)
+        verbs.overlaid.connect(self._on_overlaid)
+        verbs.goal_wanted.connect(self._ask_goal)
+        verbs.told.connect(self.notices.done)
+        runs.open_wanted.connect(verbs.open)
+        runs.resume_wanted.connect(verbs.resume)
+        runs.goal_wanted.connect(verbs.new_goal)
+        runs.overlay_wanted.connect(verbs.lay_over)
+        runs.delete_wanted.connect(verbs.delete)
+        runs.refresh_wanted.connect(verbs.refresh)
+        runs.set_up_wanted.connect(lambda: self.show_stage("setup"))
+        runs.copied.connect(self.notices.copied)
+        self.search.overlay_unwanted.connect(lambda: verbs.lay_over(None))
+        self.notices.custom_wanted.connect(self.opener.choose_custom)
+        self.notices.resume_wanted.connect(verbs.resume)
+        self.notices.open_wanted.connect(verbs.open)
+        self.memory.run_found.connect(self.notices.run_found)
+        self.memory.job_found.connect(self.notices.job_found)
+        self.pictures.saved.connect(lambda path: self.notices.done(f"Saved: {path}"))
+        self.pictures.copied.connect(self.notices.copied)
+        self.pictures.failed.connect(self.notices.failed)
 
     def choose_export_place(self) -> None:
         """Ask where an export goes."""
@@ -222,12 +257,6 @@ class MainWindow(QMainWindow):
     def _on_opened(self) -> None:
         self.banner.hide()
         self.show_stage("setup")
-
-    def _on_refused(self) -> None:
-        self.banner.tell(
-            "warn", "A search is under way.", "Stop it first, or open the file when it ended."
-        )
-        self._banner_place.show()
 
     # stages and looks
 
@@ -265,27 +294,6 @@ class MainWindow(QMainWindow):
         self.inspector.hide()
         self.export.choose_source(None)
         self.show_stage("search")
-
-    def _on_failed(self, error: ErrorInfo, can_resume: bool) -> None:
-        message, hint = sentences.problem(error)
-        actions = (Action("Resume", self.session.resume_run),) if can_resume else ()
-        refused = self.session.refused
-        if error.code == "model.unknown_class" and refused is not None:
-            actions = (Action("Name its Python file", lambda: self.opener.choose_custom(refused)),)
-        self.banner.tell("bad", message, hint, details=self._details(error), actions=actions)
-        self._banner_place.show()
-
-    def _details(self, error: ErrorInfo) -> str:
-        if not error.log:
-            return ""
-        run = self.session.run
-        path = Path(error.log) if run is None else run / error.log
-        if "\n" in error.log or len(error.log) > 1000 or not path.is_file():
-            return error.log
-        with path.open("rb") as file:
-            file.seek(max(path.stat().st_size - LOG_TAIL_BYTES, 0))
-            tail = file.read().decode("utf-8", "replace").strip()
-        return f"{path}\n\n{tail or 'The log is empty.'}"
 
     def _on_verbs_changed(self) -> None:
         session, actions = self.session, self.menus.actions
@@ -349,11 +357,6 @@ class MainWindow(QMainWindow):
         self.compare.choose(trial)
         self.show_stage("compare")
 
-    def _on_copied(self, what: str) -> None:
-        self.banner.tell("good", f"Copied: {what}")
-        self._banner_place.show()
-        QTimer.singleShot(4000, self.banner, self.banner.hide_if_good)
-
     def _ask_goal(self) -> None:
         self.show_stage("search")
         self.search.end_card.ask_goal()
@@ -374,22 +377,35 @@ class MainWindow(QMainWindow):
     def _after_first_paint(self) -> None:
         self.painted.emit()
         self._load_recent()
-        self.session.tasks.start(
-            _load_plots, lambda *_: self.search.make_plots(), self._on_task_failed
-        )
+        self.memory.begin()
+        self.session.tasks.start(_load_plots, self._on_plots_loaded, self._on_task_failed)
+
+    def _on_plots_loaded(self, *_: object) -> None:
+        self.search.make_plots()
+        for subject in self.search.subjects():
+            self.pictures.add(subject)
 
     def _load_recent(self) -> None:
         """List recent models and runs."""
-        base = self.session.runs_base
-        self.session.tasks.start(
-            lambda: list_runs(base), self._on_runs_listed, self._on_task_failed
-        )
+        self.run_verbs.refresh()
 
-    def _on_runs_listed(self, _task: int, runs: tuple[RunSummary, ...]) -> None:
+    def _on_runs_listed(self, runs: tuple[RunSummary, ...], base: Path) -> None:
         self.setup.welcome.show_recent(self.settings.recent("models"), runs)
+        self.runs.show_runs(runs, base)
+        self._show_open_run()
+
+    def _show_open_run(self) -> None:
+        self.runs.show_open(self.session.run, self.run_verbs.overlay)
+
+    def _on_overlaid(self, path: Path | None, state: RunState | None) -> None:
+        self.search.show_overlay(path, state)
+        self.menus.actions["no_overlay"].setEnabled(path is not None)
+        self._show_open_run()
+        if path is not None:
+            self.show_stage("search")
 
     def _on_task_failed(self, _task: int, error: ErrorInfo) -> None:
-        self._on_failed(error, False)
+        self.notices.failed(error)
 
     # Qt's own events
 
@@ -407,13 +423,15 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Qt: ask while a search runs, then end it; nothing is left running."""
-        if self.session.searching and not self.confirm(
+        asks = self.session.searching and self.settings.flag("ask_close")
+        if asks and not self.confirm(
             "Stop the search and close?",
             "The best model so far is kept in the run folder, and the run can be resumed.",
             "Stop and close",
         ):
             event.ignore()
             return
+        self.memory.end()
         self.settings.set_geometry(self.saveGeometry())
         self.settings.sync()
         self.hide()
@@ -427,17 +445,31 @@ class MainWindow(QMainWindow):
         box.setText(question)
         box.setInformativeText(why)
         accept = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
-        box.addButton("Keep searching", QMessageBox.ButtonRole.RejectRole)
+        box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
         box.exec()
         return box.clickedButton() is accept
 
-    def _about(self) -> None:
-        self.banner.tell(
-            "good",
-            f"Secateur {__version__}: prunes trained Keras CNNs to an accuracy target.",
-            "Apache-2.0 licence. Icons: Lucide, ISC licence.",
-        )
-        self._banner_place.show()
+    def show_preferences(self) -> None:
+        """Show the preferences; they are not modal."""
+        from gui.views.preferences import PreferencesDialog
+
+        dialog = PreferencesDialog(self.settings, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.look_chosen.connect(self.choose_look)
+        dialog.changed.connect(self._on_preferences_changed)
+        dialog.show()
+
+    def _on_preferences_changed(self) -> None:
+        self.session.runs_base = self.settings.runs_folder()
+        self._on_verbs_changed()
+        self._load_recent()
+
+    def _show_shortcuts(self) -> None:
+        from gui.views.shortcuts import ShortcutsDialog
+
+        dialog = ShortcutsDialog(self.menus.actions.values(), self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
 
 
 def _load_plots() -> None:

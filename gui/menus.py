@@ -19,6 +19,13 @@ LOOKS: tuple[tuple[Choice, str], ...] = (
     ("light", "Light"),
     ("dark", "Dark"),
 )
+PICTURES: tuple[tuple[str, str, str | None], ...] = (
+    ("cloud", "The &cloud \u2026", "Ctrl+S"),
+    ("loss", "The &loss \u2026", None),
+    ("sensitivity", "The &sensitivity map \u2026", None),
+    ("layer strip", "The layer &strip \u2026", None),
+)
+"""Views that can be saved as a picture or as figures."""
 
 
 class Menus:
@@ -41,6 +48,9 @@ class Menus:
         self._add(file_menu, "open_run", "Open a r&un \u2026", "Ctrl+Shift+O")
         self._add(file_menu, "close_all", "Ne&w, close what is open", "Ctrl+N")
         file_menu.addSeparator()
+        preferences = self._add(file_menu, "preferences", "&Preferences \u2026", "Ctrl+,")
+        preferences.setMenuRole(QAction.MenuRole.PreferencesRole)
+        file_menu.addSeparator()
         quit_action = self._add(file_menu, "quit", "&Quit", "Ctrl+Q")
         quit_action.setMenuRole(QAction.MenuRole.QuitRole)
         search = bar.addMenu("&Search")
@@ -59,12 +69,17 @@ class Menus:
                 ("stage_layers", "&Layers"),
                 ("stage_compare", "&Compare"),
                 ("stage_export", "&Export"),
+                ("stage_runs", "&Runs"),
             ),
             start=1,
         ):
             self._add(view, name, text, f"Alt+{number}")
         view.addSeparator()
         self._add(view, "fit", "&Fit the cloud", "Ctrl+0")
+        self._add(view, "no_overlay", "Remove the &overlay")
+        save = view.addMenu("Save a &picture")
+        for name, text, keys in PICTURES:
+            self._add(save, f"save_{name}", text, keys)
         self._add(view, "copy_csv", "Copy the layer &table as CSV", "Ctrl+Shift+C")
         self._add(view, "close_panels", "Close message and inspector", "Esc")
         view.addSeparator()
@@ -75,6 +90,7 @@ class Menus:
             action.setCheckable(True)
             group.addAction(action)
         help_menu = bar.addMenu("&Help")
+        self._add(help_menu, "shortcuts", "&Keyboard shortcuts", "F1")
         about = self._add(help_menu, "about", "&About Secateur")
         about.setMenuRole(QAction.MenuRole.AboutRole)
 

@@ -208,6 +208,14 @@ class Session(QObject):
         self.record_changed.emit()
         self.verbs_changed.emit()
 
+    def close_run(self, path: Path) -> None:
+        """Show a run no longer, where it is the one that is open."""
+        if self.run == path and not self.searching:
+            self.run, self.record = None, Record()
+            self.record_changed.emit()
+            self.wishes_changed.emit()
+            self.verbs_changed.emit()
+
     def pause(self) -> None:
         """Hold the search."""
         if self._thread is not None:
@@ -290,26 +298,33 @@ class Session(QObject):
         path, job, record = answer
         self.run, self.record = path, record
         self._note_baseline()
-        model = Path(job.model)
-        options = Options.of(job)
-        known = self.wishes.model
-        same = known is not None and known.path == job.model
-        self._wish(data=job.data, goal=job.goal, options=options, model=known if same else None)
+        self.take_job(job)
         self.record_changed.emit()
         self.verbs_changed.emit()
         self.run_opened.emit()
-        if not same and model.exists():
-            self._read_model_of_run(model, None if job.custom is None else Path(job.custom))
 
-    def _read_model_of_run(self, model: Path, custom: Path | None) -> None:
+    def take_job(self, job: Job) -> None:
+        """Set up what a job asks for; its model is read where it is there."""
+        known = self.wishes.model
+        same = known is not None and known.path == job.model
+        self._wish(
+            data=job.data, goal=job.goal, options=Options.of(job), model=known if same else None
+        )
+        if not same and Path(job.model).exists():
+            self._read_model_of(job)
+
+    def _read_model_of(self, job: Job) -> None:
         run = self.run
+        custom, weights = (None if p is None else Path(p) for p in (job.custom, job.weights))
 
         def on_read(_task: int, facts: ModelFacts) -> None:
             if self.run == run and self.wishes.model is None:
                 self._wish(model=facts)
                 self.verbs_changed.emit()
 
-        self.tasks.start(lambda: read_facts(model, custom), on_read, lambda *_: None)
+        self.tasks.start(
+            lambda: read_facts(Path(job.model), custom, weights), on_read, lambda *_: None
+        )
 
     def _on_run_failed(self, _task: int, error: ErrorInfo) -> None:
         self.failed.emit(error, False)

@@ -1,4 +1,4 @@
-"""What the window remembers: look, geometry, recent models and runs.
+"""What the window remembers: preferences, geometry, recent models, what was open.
 
 Owns the settings file. A broken file is moved aside and a fresh one begun; a value of the wrong
 kind counts as absent. It knows nothing of widgets.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from PySide6.QtCore import QByteArray, QSettings
 
 from gui.theme import Choice
 
 RECENT_LIMIT: Final = 9
+Flag = Literal["ask_close", "ask_delete"]
+"""What may be switched off: the questions before closing in a search and before deleting a run."""
 
 
 class Settings:
@@ -55,6 +57,36 @@ class Settings:
         """Remember the look."""
         self._store.setValue("look", look)
 
+    def flag(self, name: Flag) -> bool:
+        """Whether something is on; it is, unless it was switched off."""
+        return self._text(name) != "off"
+
+    def set_flag(self, name: Flag, on: bool) -> None:
+        """Switch something on or off."""
+        self._store.setValue(name, "on" if on else "off")
+
+    def runs_folder(self) -> Path | None:
+        """Where runs go; None: ``secateur-runs`` in the working folder."""
+        text = self._text("runs_folder")
+        return Path(text) if text else None
+
+    def set_runs_folder(self, path: Path | None) -> None:
+        """Choose where runs go."""
+        self._store.setValue("runs_folder", "" if path is None else str(path))
+
+    def recent_count(self) -> int:
+        """How many recent files are kept and listed."""
+        text = self._text("recent_count")
+        return min(int(text), RECENT_LIMIT) if text.isdecimal() else RECENT_LIMIT
+
+    def set_recent_count(self, count: int) -> None:
+        """Choose how many recent files are kept."""
+        self._store.setValue("recent_count", str(count))
+
+    def forget_recent(self) -> None:
+        """Empty the lists of recent files."""
+        self._store.remove("recent")
+
     def geometry(self) -> QByteArray | None:
         """The window's place, None without one."""
         value = self._store.value("window/geometry")
@@ -71,12 +103,20 @@ class Settings:
             value = [value]
         if not isinstance(value, list):
             return ()
-        return tuple(v for v in value if isinstance(v, str) and v)[:RECENT_LIMIT]
+        return tuple(v for v in value if isinstance(v, str) and v)[: self.recent_count()]
 
     def add_recent(self, kind: str, path: str) -> None:
         """Put a path at the head of its list."""
         kept = [p for p in self.recent(kind) if p != path]
-        self._store.setValue(f"recent/{kind}", [path, *kept][:RECENT_LIMIT])
+        self._store.setValue(f"recent/{kind}", [path, *kept][: self.recent_count()])
+
+    def note(self, what: Literal["run", "job"]) -> str:
+        """What a window that died had open; empty for nothing."""
+        return self._text(f"open/{what}")
+
+    def set_note(self, what: Literal["run", "job"], text: str) -> None:
+        """Note what is open."""
+        self._store.setValue(f"open/{what}", text)
 
     def sync(self) -> None:
         """Write to disk."""

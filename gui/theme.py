@@ -24,7 +24,7 @@ GRID = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colours:
-    """One palette. ``floor``, ``target``, ``good`` ... are roles of data, not of widgets."""
+    """One palette. ``floor``, ``target``, ``other`` ... are roles of data, not of widgets."""
 
     mode: str
     window: str
@@ -50,6 +50,7 @@ class Colours:
     target: str
     probe: str
     loss: str
+    other: str
     empty: str
 
 
@@ -78,6 +79,7 @@ LIGHT = Colours(
     target="#009E73",
     probe="#7A8591",
     loss="#0072B2",
+    other="#A8457F",
     empty="#DCEBF4",
 )
 DARK = Colours(
@@ -105,6 +107,7 @@ DARK = Colours(
     target="#35C29A",
     probe="#8C97A4",
     loss="#56B4E9",
+    other="#E59CC6",
     empty="#243744",
 )
 

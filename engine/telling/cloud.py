@@ -141,6 +141,44 @@ def cloud(state: RunState, measure: Measure) -> Cloud:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """Another run's cloud in the same measure; ``why_not`` says why it cannot be shown, or None."""
+
+    name: str
+    cloud: Cloud | None
+    why_not: str | None = None
+
+
+def overlay(state: RunState, other: RunState, name: str, measure: Measure) -> Overlay:
+    """The cloud of another run as far as it may lie over this one's: in the same units."""
+    one, two = cloud(state, measure), cloud(other, measure)
+    why_not = None
+    if None not in (one.metric, two.metric) and one.metric != two.metric:
+        why_not = f"{name} is judged by {units.metric_name(two.metric)}"
+    elif measure == "objective" and _objective(state) != _objective(other):
+        why_not = f"{name} has another objective"
+    elif not two.points:
+        why_not = f"{name} has no points"
+    return Overlay(name=name, cloud=None if why_not else two, why_not=why_not)
+
+
+def together(one: Cloud, two: Cloud | None) -> tuple[float, float, float, float]:
+    """``left``, ``right``, ``low``, ``high`` of the range that shows both."""
+    if two is None:
+        return one.left, one.right, one.low, one.high
+    return (
+        min(one.left, two.left), max(one.right, two.right), min(one.low, two.low),
+        max(one.high, two.high),
+    )  # fmt: skip
+
+
+def _objective(state: RunState) -> tuple[str, str] | None:
+    """What the objective's number is of: equal objectives can be set side by side."""
+    job = state.job
+    return None if job is None else (job.goal.minimise, job.quantize)
+
+
 def pick(state: RunState, measure: Measure, floor: float) -> TrialDone | None:
     """The smallest fine-tune with a checkpoint that holds a floor other than the run's."""
     base = state.baseline

@@ -1,7 +1,7 @@
 """The size-accuracy cloud: every trial a point, target and floor as lines.
 
-Shape tells the kind of trial (diamond: probe, circle: fine-tune, square: baseline), filling tells
-acceptance; colour only repeats it. Imported after the first paint.
+Shape tells the kind of trial (diamond: probe, circle: fine-tune, square: baseline) and triangles
+are another run's; filling tells acceptance; colour only repeats it. Imported after the first paint.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from engine.telling import units
 from engine.telling.cloud import (
     Cloud,
     Measure,
+    Overlay,
     Point,
     cloud,
     measure_name,
     measure_value,
     pick,
+    together,
 )
 from gui.theme import colours, theme
 from gui.views.plots import Plot, UnitAxis, line_pen
@@ -45,6 +47,7 @@ class CloudPlot(QWidget):
         super().__init__()
         self._state = RunState()
         self._shown: Cloud | None = None
+        self._overlay: Overlay | None = None
         self._selected: int | None = None
         self._own_floor: float | None = None
         self._pens: dict[str, Any] = {}
@@ -69,7 +72,9 @@ class CloudPlot(QWidget):
         self.scatter = pg.ScatterPlotItem(hoverable=True, tip=None)
         self.scatter.sigClicked.connect(self._on_clicked)
         self.scatter.sigHovered.connect(self._on_hovered)
-        for item in (self._floor, self._target, self._rings, self.scatter):
+        self.others = pg.ScatterPlotItem(hoverable=True, tip=None)
+        self.others.sigHovered.connect(self._on_hovered)
+        for item in (self._floor, self._target, self.others, self._rings, self.scatter):
             self.plot.addItem(item)
         for item in (self._floor_text, self._target_text, self._best_text):
             self.plot.addItem(item, ignoreBounds=True)
@@ -84,17 +89,24 @@ class CloudPlot(QWidget):
         """What is on show."""
         return self._shown
 
-    def show_state(self, state: RunState, measure: Measure, selected: int | None) -> None:
-        """Draw a run in a measure, one trial marked."""
+    def show_state(
+        self,
+        state: RunState,
+        measure: Measure,
+        selected: int | None,
+        overlay: Overlay | None = None,
+    ) -> None:
+        """Draw a run in a measure, one trial marked, perhaps with another run over it."""
         found = cloud(state, measure)
         if self._shown is not None and found.floor != self._shown.floor:
             self._own_floor = None
         self._floor.setMovable(state.ended is not None and found.floor is not None)
-        if found == self._shown and selected == self._selected:
+        if (found, selected, overlay) == (self._shown, self._selected, self._overlay):
             self._state = state
             return
-        moved = self._shown is None or self._shown.measure != measure
+        moved = self._shown is None or self._shown.measure != measure or overlay != self._overlay
         self._state, self._shown, self._selected = state, found, selected
+        self._overlay = overlay
         if moved:
             self.plot.follow()
         share = units.is_share(found.metric)
@@ -106,6 +118,7 @@ class CloudPlot(QWidget):
         self.plot.setLabel("left", f"{name}, %" if share else name)
         self.scatter.setData(spots=[self._spot(p) for p in found.points])
         self._rings.setData(spots=[*self._ring_spots(found)])
+        self.others.setData(spots=[self._other_spot(p) for p in self._other_points()])
         floor = found.floor if self._own_floor is None else self._own_floor
         for line, value in ((self._floor, floor), (self._target, found.target)):
             line.setVisible(value is not None)
@@ -113,8 +126,13 @@ class CloudPlot(QWidget):
                 line.setValue(value)
         self._word_floor(found)
         self._target_text.setText(f"target {units.metric_value(found.target, found.metric)}")
-        self.plot.fit(math.log10(found.left), math.log10(found.right), found.low, found.high)
+        self._fit(found)
         self._place_texts()
+
+    def _fit(self, found: Cloud) -> None:
+        over = None if self._overlay is None else self._overlay.cloud
+        left, right, low, high = together(found, over)
+        self.plot.fit(math.log10(left), math.log10(right), low, high)
 
     def fit(self) -> None:
         """Show all that is worth showing, after a zoom by hand."""
@@ -125,7 +143,7 @@ class CloudPlot(QWidget):
             if s.floor is not None:
                 self._floor.setValue(s.floor)
             self._word_floor(s)
-            self.plot.fit(math.log10(s.left), math.log10(s.right), s.low, s.high)
+            self._fit(s)
 
     @property
     def floor(self) -> float | None:
@@ -189,6 +207,22 @@ class CloudPlot(QWidget):
             "data": point,
         }
 
+    def _other_points(self) -> tuple[Point, ...]:
+        over = None if self._overlay is None else self._overlay.cloud
+        return () if over is None else over.points
+
+    def _other_spot(self, point: Point) -> dict[str, Any]:
+        tint = colours().other
+        filled = point.kind == "baseline" or point.accepted
+        return {
+            "pos": (math.log10(point.x), point.y),
+            "size": 8 if point.kind == "probe" else 12,
+            "symbol": "t1",
+            "pen": self._pen(tint),
+            "brush": self._brush(tint if filled else colours().surface),
+            "data": point,
+        }
+
     def _pen(self, tint: str) -> Any:
         if tint not in self._pens:
             self._pens[tint] = pg.mkPen(tint, width=1.8)
@@ -232,6 +266,8 @@ class CloudPlot(QWidget):
             self._best_text.setPos(x, best.y)
         below = sum(p.y < low for p in found.points)
         notes = [f"{units.plural(below, 'point')} below this view"] if below else []
+        if self._overlay is not None and self._overlay.why_not is not None:
+            notes.append(self._overlay.why_not)
         if found.unmeasured:
             notes.append(f"{units.plural(found.unmeasured, 'probe')} without a size")
         text = ", ".join(notes)
@@ -244,8 +280,11 @@ class CloudPlot(QWidget):
             point: Point = spots[0].data()
             self.chosen.emit(-1 if point.trial is None else point.trial)
 
-    def _on_hovered(self, _item: object, spots: Any, *_: object) -> None:
-        self.plot.setToolTip(self.describe(spots[0].data()) if len(spots) else "")
+    def _on_hovered(self, item: object, spots: Any, *_: object) -> None:
+        text = self.describe(spots[0].data()) if len(spots) else ""
+        if text and item is self.others and self._overlay is not None:
+            text = f"{self._overlay.name}\n{text}"
+        self.plot.setToolTip(text)
 
     def describe(self, point: Point) -> str:
         """A point in words."""
@@ -258,6 +297,18 @@ class CloudPlot(QWidget):
         kind = "Probe" if point.kind == "probe" else "Fine-tune"
         verdict = "" if point.kind == "probe" else ", accepted" if point.accepted else ", rejected"
         return f"{kind} {point.trial}: {value}, {size}{verdict}"
+
+    def rows(self) -> Iterator[tuple[object, ...]]:
+        """The points in plain numbers, head first; sizes in the unit of the axis, bytes for files.
+
+        ``run`` is empty for the run itself.
+        """
+        yield "run", "trial", "kind", "accepted", "size", "value"
+        own = () if self._shown is None else self._shown.points
+        name = "" if self._overlay is None else self._overlay.name
+        for run, points in (("", own), (name, self._other_points())):
+            for p in points:
+                yield run, p.trial, p.kind, p.accepted, p.x, p.y
 
     def position_of(self, trial: int) -> QPointF | None:
         """Where a trial's point is, in coordinates of the plot widget."""
@@ -281,4 +332,4 @@ class CloudPlot(QWidget):
             self.plot.getAxis(axis).labelStyle = {"color": c.muted}
         shown, self._shown = self._shown, None
         if shown is not None:
-            self.show_state(self._state, shown.measure, self._selected)
+            self.show_state(self._state, shown.measure, self._selected, self._overlay)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
@@ -73,6 +75,13 @@ class LossPlot(QWidget):
         pad = max(0.25 * (high - low), 1e-6)
         right = max(float(running.steps), steps[-1])
         self.plot.fit(0.0, right, max(low - pad, min(0.0, low)), high + pad)
+
+    def rows(self) -> Iterator[tuple[object, ...]]:
+        """Step, loss and moving mean of the curve on show, head first."""
+        yield "step", "loss", "moving_mean"
+        means = smoothed([value for _, value in self._losses])
+        for (step, value), mean in zip(self._losses, means, strict=True):
+            yield step, value, mean
 
     def empty(self) -> None:
         """Forget the curve."""

@@ -6,6 +6,7 @@ The plots come after the window's first paint.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, QSize, Qt, QTimer, Signal
@@ -23,8 +24,9 @@ from PySide6.QtWidgets import (
 from engine.events import LayerState
 from engine.runstate import RunState
 from engine.telling import sentences
-from engine.telling.cloud import Measure, measure_name, measures
+from engine.telling.cloud import Measure, measure_name, measures, overlay
 from gui.models.log import GAP, ICON, TRIAL_ROLE, LogDelegate, LogModel
+from gui.pictures import Subject
 from gui.session import Session
 from gui.theme import GRID, set_role, theme
 from gui.views.end_card import EndCard
@@ -48,10 +50,12 @@ class SearchPanel(QStackedWidget):
     export_wanted = Signal()
     set_up_wanted = Signal()
     copied = Signal(str)
+    overlay_unwanted = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
+        self._other: tuple[str, RunState] | None = None
         self._dirty = True
         self._selected: int | None = None
         self._follow_log = True
@@ -135,8 +139,14 @@ class SearchPanel(QStackedWidget):
         cloud_card.body.addLayout(self._cloud_place, 1)
         self.note = label("", "small")
         legend = QHBoxLayout()
-        legend.addWidget(CloudLegend(), 1)
+        self.legend = CloudLegend()
+        self.overlay_button = button(
+            "Remove the overlay", self.overlay_unwanted.emit, role="link", tip="Show this run alone"
+        )
+        self.overlay_button.hide()
+        legend.addWidget(self.legend, 1)
         legend.addWidget(self.note)
+        legend.addWidget(self.overlay_button)
         cloud_card.body.addLayout(legend)
         self.measured = MeasuredCard()
         self.measured.layer_chosen.connect(self.layer_chosen)
@@ -207,7 +217,29 @@ class SearchPanel(QStackedWidget):
         self._dirty = True
         self._on_tick()
 
+    def subjects(self) -> tuple[Subject, ...]:
+        """What can be saved as a picture, once the plots are there."""
+        cloud, loss, heat = self.cloud, self.measured.loss, self.measured.heat
+        found = [
+            Subject(name="sensitivity", widget=heat, rows=heat.rows),
+            Subject(name="layer strip", widget=self.strip, rows=self.strip.rows),
+        ]
+        if cloud is not None and loss is not None:
+            found += [
+                Subject(name="cloud", widget=cloud.plot, rows=cloud.rows),
+                Subject(name="loss", widget=loss.plot, rows=loss.rows),
+            ]
+        return tuple(found)
+
     # following the session
+
+    def show_overlay(self, path: Path | None, state: RunState | None) -> None:
+        """Lay another run over the cloud; None takes it away."""
+        self._other = None if path is None or state is None else (path.name, state)
+        self.legend.set_other("" if self._other is None else self._other[0])
+        self.overlay_button.setVisible(self._other is not None)
+        self._dirty = True
+        self._on_tick()
 
     def select_trial(self, trial: int | None) -> None:
         """Mark a trial in the cloud and the log."""
@@ -265,7 +297,10 @@ class SearchPanel(QStackedWidget):
         self.strip.set_layers(layers)
         self.strip_words.setText(strip_words(state))
         if self.cloud is not None:
-            self.cloud.show_state(state, self._measure(), self._selected)
+            over = None
+            if self._other is not None and state.baseline is not None:
+                over = overlay(state, self._other[1], self._other[0], self._measure())
+            self.cloud.show_state(state, self._measure(), self._selected, over)
         self.measured.show_state(state, self._session.run, searching=self._session.searching)
 
     def _layers_of_file(self) -> tuple[LayerState, ...]:

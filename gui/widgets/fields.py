@@ -56,6 +56,13 @@ class Choice(QComboBox):
             index = self.count() - 1
         self.setCurrentIndex(index)
 
+    def setAccessibleName(self, name: str) -> None:
+        """Qt: the name, of the words that may be typed too."""
+        super().setAccessibleName(name)
+        line = self.lineEdit()
+        if line is not None:
+            line.setAccessibleName(name)
+
     def _on_typed(self) -> None:
         text = self.currentText().strip()
         if text and text != self.itemText(self.currentIndex()):

@@ -7,6 +7,8 @@ cell has its number. Owns the painting and the pointing; what is in the cells co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -92,6 +94,14 @@ class HeatMap(QWidget):
             f" {units.metric_value(heat.best, heat.metric)}"
         )
         self.update()
+
+    def rows(self) -> Iterator[tuple[object, ...]]:
+        """Every probed point, head first; ``divergence`` is in nats."""
+        yield "group", "first_layer", "keep", "channels_kept", "value", "divergence"
+        for row in self.heat.rows:
+            for p in row.cells:
+                if p is not None:
+                    yield row.group, row.name, p.keep, p.kept, p.value, p.loss
 
     def select_layer(self, name: str) -> None:
         """Mark the group of a layer."""

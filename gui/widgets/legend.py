@@ -8,6 +8,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gui.theme import GRID, colours, theme
 
+MARKS = "Square: baseline. Diamond: probe. Filled circle: accepted. Open circle: rejected."
+
 
 class CloudLegend(QWidget):
     """Marks and their words in one line; words that do not fit are left out."""
@@ -15,10 +17,16 @@ class CloudLegend(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(
-            "Square: baseline. Diamond: probe. Filled circle: accepted. Open circle: rejected."
-        )
+        self.setAccessibleName(MARKS)
+        self._other = ""
         theme().changed.connect(self.update)
+
+    def set_other(self, name: str) -> None:
+        """Name the run whose points lie over the cloud; empty for none."""
+        if name != self._other:
+            self._other = name
+            self.setAccessibleName(f"{MARKS} Triangle: {name}." if name else MARKS)
+            self.update()
 
     def sizeHint(self) -> QSize:
         """Qt: one line."""
@@ -33,13 +41,16 @@ class CloudLegend(QWidget):
         font.setPointSizeF(max(font.pointSizeF() * 0.9, 7.5))
         painter.setFont(font)
         x, middle = 2.0, self.height() / 2
-        for mark, tint, filled, text in (
+        marks = [
             ("square", c.text, True, "baseline"),
             ("diamond", c.probe, False, "probe"),
             ("circle", c.good, True, "accepted"),
             ("circle", c.bad, False, "rejected"),
             ("best", c.good, True, "best"),
-        ):
+        ]
+        if self._other:
+            marks.insert(0, ("triangle", c.other, True, self._other))
+        for mark, tint, filled, text in marks:
             width = painter.fontMetrics().horizontalAdvance(text)
             if x + 20 + width > self.width():
                 break
@@ -59,6 +70,9 @@ class CloudLegend(QWidget):
                         ]
                     )
                 )
+            elif mark == "triangle":
+                corners = (QPointF(0, -5), QPointF(5.5, 4.5), QPointF(-5.5, 4.5))
+                painter.drawPolygon(QPolygonF([centre + corner for corner in corners]))
             elif mark == "best":
                 painter.drawEllipse(centre, 3.5, 3.5)
                 painter.setPen(QPen(QColor(c.accent), 1.8))

@@ -7,6 +7,8 @@ cut have a line under them. Owns the painting and the pointing; it knows nothing
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -102,6 +104,12 @@ class LayerStrip(QWidget):
                 f"{units.plural(len(shown), 'layer')} with weights. {mean}".strip()
             )
             self.update()
+
+    def rows(self) -> Iterator[tuple[object, ...]]:
+        """Channels and zeros of each bar, head first."""
+        yield "layer", "class", "channels", "channels_kept", "prunable_weights", "zeros"
+        for s in self._layers:
+            yield s.name, s.class_name, s.channels, s.channels_kept, s.prunable_weights, s.zeros
 
     def select(self, name: str | None) -> None:
         """Mark a layer."""
