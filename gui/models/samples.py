@@ -61,7 +61,7 @@ class SamplesModel(QAbstractListModel):
         names = [one.name for one in compared.comparison.classes]
 
         def answer(found: int, sure: float | None) -> str:
-            return "no number" if found < 0 else f"{names[found]} {units.percent(sure, 0)}"
+            return "no number" if found < 0 else f"{names[found]} ({units.percent(sure, 0)})"
 
         label = told.label[sample]
         return SampleFacts(

@@ -10,7 +10,7 @@ from engine.comparison import Comparison
 from engine.telling import units
 from gui.models.classes import ClassesModel
 from gui.models.rows import sorted_by_value
-from gui.theme import GRID
+from gui.theme import GRID, set_role
 from gui.widgets.basics import Card, button, label
 from gui.widgets.confusion import ConfusionMap, Side
 from gui.widgets.tables import row_table
@@ -43,6 +43,7 @@ class ClassesPage(QWidget):
         self.table = row_table(
             sorted_by_value(self.model, self), "Figures by class", (112, 64, 88, 72, 96)
         )
+        set_role(self.table, "plain")
         classes.body.addWidget(self.table, 1)
         row.addWidget(classes, 5)
         matrix = Card(gap=GRID, padding=GRID + 4)

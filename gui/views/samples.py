@@ -14,7 +14,7 @@ from gui.compared import Compared
 from gui.models.samples import SamplesModel
 from gui.theme import GRID
 from gui.widgets.basics import label
-from gui.widgets.samples import sample_list
+from gui.widgets.samples import SampleList
 
 ALL, CELL = "changed", "cell"
 
@@ -45,7 +45,7 @@ class SamplesPage(QWidget):
         row.addWidget(label("True class; as opened \u2192 after, with its probability", "small"))
         column.addLayout(row)
         self.model = SamplesModel(self)
-        self.list = sample_list("Samples")
+        self.list = SampleList("Samples")
         self.list.setModel(self.model)
         self.pages = QStackedWidget()
         self.empty = label("", "muted", wrap=True)

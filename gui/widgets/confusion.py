@@ -33,8 +33,11 @@ Side = Literal["before", "after", "change"]
 LEAST, MOST = 3 * GRID, 6 * GRID
 """Sides of a cell, in pixels."""
 
-NAMES = 14 * GRID
-HEADS = 9 * GRID
+NAMES = (9 * GRID, 16 * GRID)
+"""Room for the names at the left, at least and at most."""
+
+HEADS = (4 * GRID, 10 * GRID)
+"""Room for the names above: where they lie flat, and where they stand upright."""
 
 
 class ConfusionMap(QWidget):
@@ -49,6 +52,8 @@ class ConfusionMap(QWidget):
         self.selected: tuple[int, int] | None = None
         self._confusion: Confusion | None = None
         self._unit = "sample"
+        self._left = self._top = 0
+        self.setObjectName("plain")
         self.setAccessibleName("Confusion matrix")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -61,8 +66,11 @@ class ConfusionMap(QWidget):
         maps = found is not None and found.task.endswith("segmentation")
         self._unit = "pixel" if maps else "sample"
         self.selected = None
+        widths = [self.fontMetrics().horizontalAdvance(name) for name in self.names] or [0]
+        self._left = min(max(max(widths) + GRID, NAMES[0]), NAMES[1])
+        self._top = HEADS[0] if max(widths) <= LEAST else HEADS[1]
         side = round(LEAST * len(self.names))
-        self.setMinimumSize(NAMES + side, HEADS + side)
+        self.setMinimumSize(self._left + side, self._top + side)
         self.setAccessibleDescription(f"{units.plural(len(self.names), 'class', 'classes')}")
         self.update()
 
@@ -74,7 +82,7 @@ class ConfusionMap(QWidget):
     def sizeHint(self) -> QSize:
         """Qt: comfortable cells."""
         side = round(1.2 * LEAST * len(self.names))
-        return QSize(NAMES + side, HEADS + side)
+        return QSize(self._left + side, self._top + side)
 
     def count(self, true: int, found: int) -> int:
         """The number in a cell, signed for the change."""
@@ -100,15 +108,15 @@ class ConfusionMap(QWidget):
 
     def cell_rect(self, true: int, found: int) -> QRectF:
         """Where a cell is."""
-        room = min(self.width() - NAMES, self.height() - HEADS)
+        room = min(self.width() - self._left, self.height() - self._top)
         side = max(LEAST, min(MOST, room / max(len(self.names), 1)))
-        return QRectF(NAMES + found * side, HEADS + true * side, side, side)
+        return QRectF(self._left + found * side, self._top + true * side, side, side)
 
     def cell_at(self, place: QPointF) -> tuple[int, int] | None:
         """The cell at a place."""
         side = self.cell_rect(0, 0).width()
-        true = math.floor((place.y() - HEADS) / side)
-        found = math.floor((place.x() - NAMES) / side)
+        true = math.floor((place.y() - self._top) / side)
+        found = math.floor((place.x() - self._left) / side)
         k = len(self.names)
         return (true, found) if 0 <= true < k and 0 <= found < k else None
 
@@ -122,8 +130,10 @@ class ConfusionMap(QWidget):
         font.setPointSizeF(max(font.pointSizeF() * 0.85, 7.5))
         painter.setFont(font)
         painter.setPen(QColor(c.muted))
-        corner = QRectF(0, HEADS - 18, NAMES - GRID, 16)
-        painter.drawText(corner, Qt.AlignmentFlag.AlignRight, "true \u2193  answered \u2192")
+        corner = QRectF(0, self._top - 32, self._left - GRID, 16)
+        for text in ("answered \u2192", "true \u2193"):
+            painter.drawText(corner, Qt.AlignmentFlag.AlignRight, text)
+            corner.translate(0, 14)
         for index in range(k):
             self._paint_names(painter, c, index)
         seen = QRectF(event.rect())
@@ -143,21 +153,19 @@ class ConfusionMap(QWidget):
         cell = self.cell_rect(index, index)
         at = self.selected or (-1, -1)
         painter.setPen(QColor(c.text if at[0] == index else c.muted))
-        box = QRectF(0, cell.top(), NAMES - GRID, cell.height())
+        box = QRectF(0, cell.top(), self._left - GRID, cell.height())
         name = metrics.elidedText(self.names[index], elide, int(box.width()))
         painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, name)
         painter.setPen(QColor(c.text if at[1] == index else c.muted))
-        room = HEADS - 3 * GRID
-        name = metrics.elidedText(self.names[index], elide, room)
-        flat = metrics.horizontalAdvance(name) <= cell.width() - 2
+        name = metrics.elidedText(self.names[index], elide, self._top - GRID)
         painter.save()
-        if flat:
-            box = QRectF(cell.left(), HEADS - 20, cell.width(), 16)
+        if self._top == HEADS[0]:
+            box = QRectF(cell.left(), self._top - 18, cell.width(), 16)
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, name)
         else:
-            painter.translate(cell.center().x(), HEADS - GRID / 2)
+            painter.translate(cell.center().x(), self._top - GRID / 2)
             painter.rotate(-90)
-            box = QRectF(0, -cell.width() / 2, room, cell.width())
+            box = QRectF(0, -cell.width() / 2, self._top - GRID, cell.width())
             painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, name)
         painter.restore()
 

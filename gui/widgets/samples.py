@@ -6,7 +6,7 @@ Owns the painting; what is said comes from :mod:`gui.models.samples`.
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPolygonF
+from PySide6.QtGui import QColor, QImage, QPainter, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from gui.models.rows import Index
@@ -45,7 +45,7 @@ class SampleDelegate(QStyledItemDelegate):
         words = box.adjusted(PICTURE + 2 * GRID, 2, -4, -2)
         line = words.height() / 3
         parts = (
-            (facts.label, c.text, True),
+            (f"true {facts.label}", c.text, True),
             (f"{facts.before} \u2192 {facts.after}", c.text, False),
             (facts.name, c.muted, False),
         )
@@ -81,15 +81,21 @@ def paint_mark(painter: QPainter, c: Colours, facts: SampleFacts, at: QPointF) -
     return MARK + GRID / 2
 
 
-def sample_list(name: str) -> QListView:
-    """A list of samples in as many columns as fit."""
-    made = QListView()
-    made.setAccessibleName(name)
-    made.setItemDelegate(SampleDelegate(made))
-    made.setFlow(QListView.Flow.LeftToRight)
-    made.setWrapping(True)
-    made.setResizeMode(QListView.ResizeMode.Adjust)
-    made.setUniformItemSizes(True)
-    made.setLayoutMode(QListView.LayoutMode.Batched)
-    made.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
-    return made
+class SampleList(QListView):
+    """Samples in as many columns as fit, over the whole width."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self.setItemDelegate(SampleDelegate(self))
+        self.setFlow(QListView.Flow.LeftToRight)
+        self.setWrapping(True)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setUniformItemSizes(True)
+        self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt: the columns share the width."""
+        room = self.viewport().width() - 1
+        self.setGridSize(QSize(room // max(1, room // CELL.width()), CELL.height()))
+        super().resizeEvent(event)
