@@ -33,7 +33,7 @@ class Compared:
             return None
         row, column = divmod(cell, thumbnails.columns)
         side = thumbnails.cell_px
-        return self.sheet.copy(QRect(column * side, row * side, side, side))
+        return self.sheet.copy(QRect(column * side + 1, row * side + 1, side - 2, side - 2))
 
     def name(self, sample: int) -> str:
         """Path or id of a sample, else its number in the search split."""

@@ -33,7 +33,7 @@ Side = Literal["before", "after", "change"]
 LEAST, MOST = 3 * GRID, 6 * GRID
 """Sides of a cell, in pixels."""
 
-NAMES = (9 * GRID, 16 * GRID)
+NAMES = (11 * GRID, 16 * GRID)
 """Room for the names at the left, at least and at most."""
 
 HEADS = (4 * GRID, 10 * GRID)
