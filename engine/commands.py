@@ -27,6 +27,7 @@ from engine.job import Budget, DataSpec, Goal, Job
 from engine.telling.changes import changes_lines, changes_table
 from engine.telling.exports import export_lines
 from engine.telling.gain import gain_lines, gain_table
+from engine.telling.units import metric_name, metric_value
 from engine.terminal import SearchView, duration, percent, size
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ def evaluate(options: argparse.Namespace) -> int:
         f"{answer['metric']} {percent(answer['value'])} (95 %: {percent(low)} to {percent(high)})"
         f" on {answer['samples']:,} samples; preprocessing {answer['preprocess']}."
     )
+    others = {name: v for name, v in answer["metrics"].items() if name != answer["metric"]}
+    if others:
+        said = (f"{metric_name(k)} {metric_value(v, k)}" for k, v in others.items())
+        _say(f"beside it: {', '.join(said)}")
     for note in answer["notes"]:
         _say(f"note: {note}")
     if answer["seen"] != "no":
@@ -279,6 +284,12 @@ def _finish(options: argparse.Namespace, result: dict[str, Any]) -> int:
         table.add_row(name, size(old), size(new), _times(old, new))
     table.add_row("search split", percent(before["search"]), percent(after["search"]), "")
     table.add_row("report split", percent(before["report"]), percent(after["report"]), "")
+    for name, old in (before["metrics"] or {}).items():
+        if name != result["metric"] and name in after["metrics"]:
+            new = after["metrics"][name]
+            table.add_row(
+                f"  {metric_name(name)}", metric_value(old, name), metric_value(new, name), ""
+            )
     console = Console()
     console.print(table)
     for line in _closing(result):

@@ -293,6 +293,7 @@ class ReportMeasured:
     ``drop`` is baseline minus final (sign turned where lower is better), paired on the same
     samples. ``trial`` None means that the baseline itself is what the run ends with.
     ``samples_needed`` is how many report samples would confirm this drop, None where they do.
+    ``others`` are the task's other metrics, before and after.
     """
 
     trial: int | None
@@ -309,6 +310,7 @@ class ReportMeasured:
     met: bool
     confirmed: bool
     samples_needed: int | None = None
+    others: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

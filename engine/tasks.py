@@ -209,20 +209,22 @@ def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
         "report": [opened.data.report],
         "all": [opened.data.search, opened.data.report],
     }[payload["split"]]
-    rows = np.concatenate(
+    outputs = np.concatenate(
         [
-            opened.measure.rows(
-                predict_outputs(opened.model, part.images, preprocess=opened.transform),
-                part.labels,
-            )
+            predict_outputs(opened.model, part.images, preprocess=opened.transform)
             for part in parts
         ]
     )
+    labels = np.concatenate([part.labels for part in parts])
+    rows = opened.measure.rows(outputs, labels)
     return {
         "schema": 1,
         "metric": opened.measure.name,
         "value": opened.measure.value(rows),
         "interval": list(opened.measure.interval(rows)),
+        "metrics": {
+            opened.measure.name: opened.measure.value(rows), **opened.measure.others(outputs, labels)
+        },
         "samples": len(rows),
         "split": payload["split"],
         "task": opened.task.kind,

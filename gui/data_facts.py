@@ -40,4 +40,9 @@ def baseline_in(answer: dict[str, Any]) -> Baseline | None:
         value=float(value),
         samples=int(answer.get("samples") or 0),
         interval=(float(interval[0]), float(interval[1])) if both and interval else None,
+        others=tuple(
+            (str(name), float(other))
+            for name, other in (answer.get("metrics") or {}).items()
+            if name != answer.get("metric")
+        ),
     )

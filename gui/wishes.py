@@ -60,12 +60,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """The unpruned model's measured value on the search split."""
+    """The unpruned model's measured value on the search split; ``others`` of the task's metrics."""
 
     metric: str
     value: float
     samples: int
     interval: tuple[float, float] | None = None
+    others: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

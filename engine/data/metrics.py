@@ -245,6 +245,11 @@ def _ratio(sums: np.ndarray) -> np.ndarray:
     return _divide(sums[..., 0], sums[..., 1])
 
 
+def _dice(sums: np.ndarray) -> np.ndarray:
+    """Twice the intersection over the sum of both areas, from (intersection, union)."""
+    return _divide(2 * sums[..., 0], sums[..., 0] + sums[..., 1])
+
+
 def _thirds(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Right, predicted and true counts by class."""
     right, predicted, true = np.split(sums, 3, axis=-1)
@@ -280,7 +285,9 @@ METRICS: dict[str, Metric] = {
         Metric(name="macro_f1", kinds=(*_CLASSES, "multilabel"), count=_per_class,
                finish=_mean_f1),
         Metric(name="iou", kinds=("binary_segmentation",), count=_foreground, finish=_ratio),
+        Metric(name="dice", kinds=("binary_segmentation",), count=_foreground, finish=_dice),
         Metric(name="mean_iou", kinds=_MAPS, count=_per_class, finish=_mean_iou),
+        Metric(name="mean_dice", kinds=_MAPS, count=_per_class, finish=_mean_f1),
         Metric(name="pixel_accuracy", kinds=_MAPS, count=_pixels, finish=_ratio),
         Metric(name="mae", kinds=("regression",), count=_absolute_error, finish=_ratio,
                higher_is_better=False),
@@ -289,4 +296,5 @@ METRICS: dict[str, Metric] = {
                higher_is_better=False),
     )
 }  # fmt: skip
-"""All metrics by name. ``iou`` is pooled over the set, ``mean_iou`` the mean of pooled IoUs."""
+"""All metrics by name. ``iou`` and ``dice`` are pooled over the set, ``mean_iou`` and ``mean_dice``
+are the means of the classes' pooled ones."""

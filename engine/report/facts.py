@@ -135,6 +135,16 @@ def accuracy(state: RunState) -> Table:
                  rows=tuple(rows))  # fmt: skip
 
 
+def beside(state: RunState) -> Table:
+    """The task's other metrics on the report split, before and after."""
+    others = {} if state.report is None else state.report.others
+    rows = [
+        (units.metric_name(name), *(units.metric_value(value, name) for value in both))
+        for name, both in others.items()
+    ]
+    return Table(head=("Beside it, report split", "Before", "After"), rows=tuple(rows))
+
+
 def decisions(record: Record) -> tuple[Decision, ...]:
     """The decision log in the window's own sentences."""
     base = record.state.baseline

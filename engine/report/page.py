@@ -89,6 +89,7 @@ def report_data(
         "verdict": facts.verdict(state),
         "before_after": jsonio.to_plain(facts.before_after(state)),
         "accuracy": jsonio.to_plain(facts.accuracy(state)),
+        "beside": jsonio.to_plain(facts.beside(state)),
         "exports": jsonio.to_plain(files.export_table(exports)),
         "export_lines": dict(files.export_lines(exports)),
         "decisions": [d.text for d in facts.decisions(record)],

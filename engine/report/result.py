@@ -100,6 +100,7 @@ def _baseline(state: RunState) -> dict[str, Any]:
         "search": None if base is None else base.value,
         "report": None if report is None else report.baseline,
         "interval": None if report is None else list(report.baseline_interval),
+        "metrics": _metrics(state, 0),
         **_figures(
             None if base is None else base.sizes,
             None if state.latencies is None else state.latencies.baseline,
@@ -116,8 +117,18 @@ def _final(state: RunState, best: ev.TrialDone | None) -> dict[str, Any]:
         "search": search,
         "report": None if report is None else report.final,
         "interval": None if report is None else list(report.final_interval),
+        "metrics": _metrics(state, 1),
         **_figures(sizes, None if state.latencies is None else state.latencies.final),
     }
+
+
+def _metrics(state: RunState, side: int) -> dict[str, float] | None:
+    """Every metric of the task on the report split, before (0) or after (1)."""
+    base, report = state.baseline, state.report
+    if base is None or report is None:
+        return None
+    own = (report.baseline, report.final)[side]
+    return {base.metric: own} | {name: both[side] for name, both in report.others.items()}
 
 
 def _control(control: ev.ControlMeasured | None) -> dict[str, Any] | None:

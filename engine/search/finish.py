@@ -121,14 +121,15 @@ def _read_report(
 ) -> ev.ReportMeasured:
     part, measure = context.data.report, context.measure
 
-    def rows(candidate: Candidate) -> np.ndarray:
+    def read(candidate: Candidate) -> tuple[np.ndarray, dict[str, float]]:
         model = build(candidate.graph, candidate.weights)
-        return measure.rows(outputs_of_model(context, model, control)(part), part.labels)
+        outputs = outputs_of_model(context, model, control)(part)
+        return measure.rows(outputs, part.labels), measure.others(outputs, part.labels)
 
-    dense = rows(context.candidate)
-    final = dense
+    dense, before = read(context.candidate)
+    final, after = dense, before
     if best is not None:
-        final = rows(runner.arm(best.trial).candidate)
+        final, after = read(runner.arm(best.trial).candidate)
     drop = measure.drop(dense, final, LEVEL)
     reading = read_verdict(measure, target, dense, final, level=LEVEL)
     event = ev.ReportMeasured(
@@ -146,6 +147,7 @@ def _read_report(
         met=reading.met,
         confirmed=reading.confirmed,
         samples_needed=reading.samples_needed,
+        others={name: (before[name], after[name]) for name in before if name in after},
     )
     emit(event)
     return event

@@ -5,7 +5,8 @@ Owns nothing but the binding of :mod:`engine.data.metrics` to one task.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -41,6 +42,17 @@ class Measure:
     def value(self, rows: np.ndarray) -> float:
         """The metric's value."""
         return rooms.value(self.name, rows)
+
+    @property
+    def beside(self) -> tuple[Measure, ...]:
+        """The task's other metrics."""
+        names = rooms.metrics_for(self.task)
+        return tuple(replace(self, name=name) for name in names if name != self.name)
+
+    def others(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """Values of the other metrics, to be read beside this one; those that are none left out."""
+        found = {m.name: m.value(m.rows(outputs, labels)) for m in self.beside}
+        return {name: value for name, value in found.items() if math.isfinite(value)}
 
     def interval(self, rows: np.ndarray, level: float = 0.95) -> tuple[float, float]:
         """Two-sided interval of the value."""

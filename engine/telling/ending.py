@@ -23,7 +23,8 @@ def end_numbers(state: RunState) -> tuple[tuple[str, str], ...]:
         )
         if before.macs and after.macs:
             pairs.append(("Multiply-adds", _change(before.macs, after.macs, count=True)))
-    name = units.metric_name(metric).capitalize()
+    name = units.metric_name(metric)
+    name = name[:1].upper() + name[1:]
     if report is not None:
         now = units.metric_value(report.final, metric)
         pairs.append((f"{name}, report split", now))
@@ -52,6 +53,17 @@ def end_words(state: RunState) -> str:
         words.append("The report split was not read, so these figures are of the search split.")
     words.append(cost_words(state))
     return " ".join(w for w in words if w)
+
+
+def beside_words(state: RunState) -> str:
+    """The other metrics of the task on the report split in one sentence, "" without any."""
+    others = {} if state.report is None else state.report.others
+    said = [
+        f"{units.metric_name(name)} {units.metric_value(before, name)} before,"
+        f" {units.metric_value(after, name)} now"
+        for name, (before, after) in others.items()
+    ]
+    return f"Beside it: {'; '.join(said)}." if said else ""
 
 
 def drop_interval(interval: tuple[float, float], metric: str | None) -> str:

@@ -18,7 +18,9 @@ _PERCENT_METRICS = frozenset(
         "top5",
         "macro_f1",
         "iou",
+        "dice",
         "mean_iou",
+        "mean_dice",
         "pixel_accuracy",
     }
 )
@@ -27,7 +29,9 @@ _METRIC_NAMES = {
     "top5": "top-5 accuracy",
     "macro_f1": "macro F1",
     "iou": "IoU",
+    "dice": "Dice",
     "mean_iou": "mean IoU",
+    "mean_dice": "mean Dice",
     "pixel_accuracy": "pixel accuracy",
     "mae": "mean absolute error",
 }

@@ -255,7 +255,7 @@ class DataCard(Card):
                 f"Baseline {units.metric_name(baseline.metric)}"
                 f" {units.metric_value(baseline.value, baseline.metric)} on"
                 f" {units.plural(baseline.samples, 'search sample')}"
-                f"{_interval_text(baseline)}."
+                f"{_interval_text(baseline)}{_others_text(baseline)}."
             )
         self.baseline.setText(text)
         self.measure_button.setVisible(baseline is None and not measuring)
@@ -278,6 +278,12 @@ def _interval_text(baseline: Baseline) -> str:
     if baseline.interval is None:
         return ""
     return f" (95\u00a0%: {units.interval(*baseline.interval, baseline.metric)})"
+
+
+def _others_text(baseline: Baseline) -> str:
+    """The task's other metrics beside the baseline's own, "" without any."""
+    said = [f"{units.metric_name(n)} {units.metric_value(v, n)}" for n, v in baseline.others]
+    return f"; beside it {', '.join(said)}" if said else ""
 
 
 def _source_name(spec: DataSpec | None) -> str:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from engine.runs import MODEL
 from engine.runstate import RunState
 from engine.telling import sentences
-from engine.telling.ending import end_numbers, end_words
+from engine.telling.ending import beside_words, end_numbers, end_words
 from gui.theme import GRID, set_role
 from gui.views.new_goal import NewGoalRow
 from gui.widgets.basics import Card, button, label
@@ -97,7 +97,8 @@ class EndCard(Card):
             set_role(self.chip, "chip-bad")
         self.head.setToolTip(self.head.text())
         self.numbers.show_pairs(end_numbers(state))
-        self.verdict.setText(end_words(state))
+        said = (end_words(state), beside_words(state))
+        self.verdict.setText(" ".join(words for words in said if words))
         has_model = self.model_path() is not None
         self.export_button.setVisible(has_model)
         self.copy_button.setVisible(has_model)
