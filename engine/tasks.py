@@ -210,10 +210,7 @@ def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
         "all": [opened.data.search, opened.data.report],
     }[payload["split"]]
     outputs = np.concatenate(
-        [
-            predict_outputs(opened.model, part.images, preprocess=opened.transform)
-            for part in parts
-        ]
+        [predict_outputs(opened.model, part.images, preprocess=opened.transform) for part in parts]
     )
     labels = np.concatenate([part.labels for part in parts])
     rows = opened.measure.rows(outputs, labels)
@@ -223,7 +220,8 @@ def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
         "value": opened.measure.value(rows),
         "interval": list(opened.measure.interval(rows)),
         "metrics": {
-            opened.measure.name: opened.measure.value(rows), **opened.measure.others(outputs, labels)
+            opened.measure.name: opened.measure.value(rows),
+            **opened.measure.others(outputs, labels),
         },
         "samples": len(rows),
         "split": payload["split"],

@@ -82,7 +82,7 @@ def test_that_folding_changes_no_output(init: ImportanceInit) -> None:
     with seen_in(model, scales):
         before = outputs(model, images)
     bare = outputs(model, images)
-    scales.fold()
+    scales.finish()
     after = outputs(model, images)
     assert np.abs(after - before).max() <= 1e-5 * np.abs(before).max()
     assert np.abs(after - bare).max() > 1e-3
@@ -105,7 +105,7 @@ def test_that_the_score_is_the_norm_of_the_folded_filter(init: ImportanceInit) -
     found = score(
         "importance", graph, weights, channels, measured=lambda _: scales.relative(weights)
     )
-    scales.fold()
+    scales.finish()
     folded = Inputs(graph=graph, weights=weights_of(model, graph), channels=channels)
     for group in channels.groups:
         if group.prunable and len(group.producers) == 1:
@@ -161,7 +161,7 @@ def test_that_a_filter_of_zeros_stays_one() -> None:
         built, images, labels, preprocess=scaled, loss=LossSpec(),
         settings=replace(quick(), epochs=1), beside=scales,
     )  # fmt: skip
-    scales.fold()
+    scales.finish()
     assert (built.get_layer("first").kernel.numpy()[..., 0] == 0).all()
 
 
