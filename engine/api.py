@@ -211,10 +211,12 @@ def preflight(job: Job) -> None:
         require_allowed(Path(job.custom))
     file = read_model(Path(job.model), weights=_path(job.weights), custom=_path(job.custom))
     graph = file.graph
-    if job.exclude:
+    if job.exclude or job.floors:
+        from engine.channels.floors import with_floors
         from engine.channels.trace import trace
 
-        trace(graph, through_norms=job.through_norms, exclude=job.exclude)
+        found = trace(graph, through_norms=job.through_norms, exclude=job.exclude)
+        with_floors(found, job.floors)
     if job.sparse_for == "speed":
         _check_sparse_speed(graph)
 

@@ -89,7 +89,8 @@ class Job:
     global threshold on the criterion. ``sparse_for`` is what weights are zeroed for: a smaller
     file, or speed, which only the 1x1 convolutions of some networks can give.
     ``round_to`` rounds widths (see :attr:`width_multiple`), ``exclude`` names layers to leave
-    alone (or patterns, or groups),
+    alone (or patterns, or groups), ``floors`` the share of its channels that a group must keep,
+    by the same names,
     ``importance_init`` is what the scales of importance weights begin with,
     ``through_norms`` lets cuts change the statistics of layer, group and unit norms.
     """
@@ -109,6 +110,7 @@ class Job:
     round_to: int | None = None
     through_norms: bool = False
     exclude: tuple[str, ...] = ()
+    floors: dict[str, float] = field(default_factory=dict)
     l1_epochs: int = 0
     batch_size: int | None = None
     seed: int = 0

@@ -17,7 +17,7 @@ from engine.modelfile.graph import Weights
 
 
 def dead_plan(channels: Channels, weights: Weights, *, constants: bool = True) -> Plan:
-    """The plan that keeps every unit that still does something, and one of each group.
+    """The plan that keeps every unit that still does something, and the fewest of each group.
 
     Parameters
     ----------
@@ -32,8 +32,9 @@ def dead_plan(channels: Channels, weights: Weights, *, constants: bool = True) -
         alive = ~dead[units] | ~channels.removable_units(group.id)
         if not group.prunable or alive.all():
             continue
-        if not alive.any():
-            alive[0] = True
+        short = channels.least_of(group.id) - int(alive.sum())
+        if short > 0:
+            alive[np.flatnonzero(~alive)[:short]] = True
         keep[group.id] = tuple(np.flatnonzero(alive).tolist())
     plan = Plan(graph_digest=channels.graph_digest, keep=keep)
     return plan if _leaves_something(channels, plan) else Plan(graph_digest=channels.graph_digest)

@@ -55,7 +55,8 @@ class Channels:
     ``unit_group`` is the position in ``groups`` of each global unit; ``removable`` says which
     units a plan may leave out. ``tensor_units`` has, per tensor id, the units over its non-batch
     axes (at most one axis has a size above 1; None where nothing is known). Of each array of
-    ``floors`` (global units) at least one must be kept, or a tensor would be empty.
+    ``floors`` (global units) at least one must be kept, or a tensor would be empty. ``least`` has
+    the fewest channels that plans leave of a group where a person said so, by id.
     """
 
     graph: LayerGraph
@@ -68,6 +69,7 @@ class Channels:
     axes: tuple[Axis, ...]
     floors: tuple[np.ndarray, ...] = ()
     excluded: tuple[str, ...] = ()
+    least: Mapping[str, int] = field(default_factory=dict)
     layer_groups: Mapping[str, str] = field(default_factory=dict)
     layer_reasons: Mapping[str, str] = field(default_factory=dict)
     _index: Mapping[tuple[str, str, int], Axis] = field(default_factory=dict)
@@ -89,6 +91,10 @@ class Channels:
         """Global unit indices of a group."""
         group = self.group(group_id)
         return np.arange(group.first_unit, group.first_unit + group.channels)
+
+    def least_of(self, group_id: str) -> int:
+        """The fewest channels that a plan leaves of a group."""
+        return max(1, self.least.get(group_id, 1))
 
     def removable_units(self, group_id: str) -> np.ndarray:
         """Mask over a group's units: which may be removed."""

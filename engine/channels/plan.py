@@ -138,7 +138,8 @@ def plan_uniform(
         share = keep.get(group.id, 1.0) if isinstance(keep, Mapping) else keep
         if share >= 1.0:
             continue
-        count = rounded(round(share * group.channels), group.channels, round_to)
+        least = channels.least_of(group.id)
+        count = rounded(round(share * group.channels), group.channels, round_to, least)
         chosen[group.id] = best(scores[group.id], count, channels.removable_units(group.id))
     return _finish(channels, chosen, scores)
 
@@ -160,14 +161,14 @@ def plan_global(
     """Keep the best share over all removable groups together (network slimming's percentile).
 
     Scores are normalised per group (:func:`normalised`); each group keeps at least
-    ``floor_share`` of its units, and one. Liu et al., ICCV 2017, section 3; the floor is ours: a
-    global threshold can delete a whole layer.
+    ``floor_share`` of its units, one, and what :attr:`Channels.least` says. Liu et al., ICCV 2017,
+    section 3; the floor is ours: a global threshold can delete a whole layer.
     """
     groups = _candidates(channels, scores)
     if not groups or keep >= 1.0:
         return Plan(graph_digest=channels.graph_digest)
     values = [normalised(scores[g.id]) for g in groups]
-    least = [max(1, math.ceil(floor_share * g.channels)) for g in groups]
+    least = [max(channels.least_of(g.id), math.ceil(floor_share * g.channels)) for g in groups]
     free = [channels.removable_units(g.id) for g in groups]
     rank = np.concatenate(
         [_after_floor(v, n, f) for v, n, f in zip(values, least, free, strict=True)]

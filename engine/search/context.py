@@ -17,6 +17,7 @@ import numpy as np
 from engine import data as rooms
 from engine import events as ev
 from engine.channels.cost import cost
+from engine.channels.floors import with_floors
 from engine.channels.groups import Channels
 from engine.channels.trace import trace
 from engine.control import EngineControl
@@ -296,7 +297,7 @@ def complete(
     return Context(
         job=job, file=opened.file,
         candidate=Candidate(graph=opened.file.graph, weights=opened.weights),
-        channels=trace(opened.file.graph, through_norms=job.through_norms, exclude=job.exclude),
+        channels=channels_of(job, opened.file.graph),
         data=opened.data, task=opened.task,
         measure=opened.measure, preprocess=opened.preprocess, transform=opened.transform,
         loss=loss, settings=settings, teacher=teacher, baseline_rows=baseline_rows,
@@ -359,6 +360,18 @@ def loss_of(
         ignore_label=ignore_label,
         class_weights=class_weights,
     )
+
+
+def channels_of(job: Job, graph: LayerGraph) -> Channels:
+    """The channel groups of a model as a job wants them cut, and not cut.
+
+    Raises
+    ------
+    UserError
+        Where a name that the job leaves alone or gives a floor is none of the model's.
+    """
+    found = trace(graph, through_norms=job.through_norms, exclude=job.exclude)
+    return with_floors(found, job.floors)
 
 
 def has_norms(graph: LayerGraph) -> bool:

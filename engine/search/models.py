@@ -6,7 +6,7 @@ Owns how a keep ratio of the whole model becomes a plan on a model that may be c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.channels.dead import dead_plan
 from engine.channels.groups import Channels
@@ -42,7 +42,7 @@ def smallest_keep(channels: Channels) -> float:
 def floors(channels: Channels) -> dict[str, int]:
     """The fewest channels that a cut leaves of each removable group, by id."""
     return {
-        g.id: max(1, g.pinned, round(GROUP_FLOOR * g.channels))
+        g.id: max(g.pinned, channels.least_of(g.id), round(GROUP_FLOOR * g.channels))
         for g in channels.groups
         if g.prunable
     }
@@ -50,7 +50,8 @@ def floors(channels: Channels) -> dict[str, int]:
 
 def retrace(graph: LayerGraph, before: Channels) -> Channels:
     """The channel groups of a cut graph, found as those of the model before any cut were."""
-    return trace(graph, through_norms=before.through_norms, exclude=before.excluded)
+    found = trace(graph, through_norms=before.through_norms, exclude=before.excluded)
+    return replace(found, least=before.least)
 
 
 def cut_to(

@@ -75,7 +75,9 @@ def measure_sensitivity(
     channels = context.channels
     groups = [g for g in channels.groups if g.prunable and g.id in scores]
     found = {(point.group, point.kept): point for point in done}
-    wanted = [(group, kept) for group in groups for kept in ladder(group)]
+    wanted = [
+        (group, kept) for group in groups for kept in ladder(group, channels.least_of(group.id))
+    ]
     if all((group.id, kept) in found for group, kept in wanted):
         return tuple(found.values())
     part = context.data.train.sample(samples_for(len(groups), macs))
@@ -97,9 +99,9 @@ def measure_sensitivity(
     return tuple(found.values())
 
 
-def ladder(group: ChannelGroup) -> tuple[int, ...]:
+def ladder(group: ChannelGroup, least: int = 1) -> tuple[int, ...]:
     """Widths at which a group is probed, falling, each narrower than the whole."""
-    least = max(1, group.pinned)
+    least = max(least, group.pinned)
     widths = {max(least, round(keep * group.channels)) for keep in LADDER}
     return tuple(sorted((w for w in widths if w < group.channels), reverse=True))
 

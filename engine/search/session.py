@@ -27,6 +27,7 @@ from engine.search.context import (
     Context,
     Emit,
     Opened,
+    channels_of,
     complete,
     data_opened,
     model_opened,
@@ -191,11 +192,9 @@ def _baseline(
     job: Job, folder: RunFolder, emit: Emit, control: EngineControl, meter: SizeMeter
 ) -> tuple[Target, Context]:
     """Open everything and measure the model that came in."""
-    from engine.channels.trace import trace
-
     emit(ev.PhaseStarted(phase="opening"))
     file, weights = open_files(job)
-    channels = trace(file.graph, through_norms=job.through_norms, exclude=job.exclude)
+    channels = channels_of(job, file.graph)
     emit(model_opened(file, channels))
     control.checkpoint()
     emit(ev.PhaseStarted(phase="data"))
