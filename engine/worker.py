@@ -92,7 +92,10 @@ def main() -> None:
     log.info("Engine started, process %d, network: %s.", os.getpid(), "none" if alone else "open")
     end = _work(folder, emit, control)
     emit.end(end)
-    _write_report(folder)
+    try:
+        _write_report(folder)
+    except Exception:  # noqa: BLE001 - the process boundary
+        log.exception("The report could not be written.")
     folder.close()
     sys.stderr.flush()
     confine.remove_scratch(folder.path)
