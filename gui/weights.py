@@ -18,7 +18,15 @@ BINS = 48
 PICTURE = 96
 """Most cells of a kernel's picture along a side."""
 
+TILES = 16
+"""Filters side by side in the picture of their skeletons."""
+
+MOST_TILES = 512
+"""Filters that are drawn, at most; the first of them."""
+
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+CONVOLUTIONS = ("Conv2D", "Conv2DTranspose")
+"""Layer classes whose filters have a skeleton to look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +58,31 @@ class KernelPicture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SkeletonPicture:
+    """The skeletons of a convolution's filters, a tile each, :data:`TILES` in a row.
+
+    A stripe is one place of one filter over all inputs. ``cells`` are bytes row by row: 0 a gap, 1
+    a stripe that is zero, up to 255 the largest one. ``dead`` of ``filters`` have no stripe left,
+    ``zeros`` of ``stripes`` are zero.
+    """
+
+    width: int
+    height: int
+    cells: bytes
+    filters: int
+    dead: int
+    stripes: int
+    zeros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerWeights:
     """What can be drawn of a layer."""
 
     kernel: Histogram | None = None
     gamma: Histogram | None = None
     picture: KernelPicture | None = None
+    skeletons: SkeletonPicture | None = None
 
 
 def read_weights_of(path: Path, custom: Path | None = None) -> dict[str, LayerWeights]:
@@ -68,11 +95,12 @@ def read_weights_of(path: Path, custom: Path | None = None) -> dict[str, LayerWe
     """
     from engine.modelfile.reader import open_model
 
-    _, arrays = open_model(path, custom=custom)
-    return {name: _of_layer(weights) for name, weights in arrays.items()}
+    file, arrays = open_model(path, custom=custom)
+    kinds = {name: layer.class_name for name, layer in file.graph.layers.items()}
+    return {name: _of_layer(kinds[name], weights) for name, weights in arrays.items()}
 
 
-def _of_layer(weights: dict[str, np.ndarray]) -> LayerWeights:
+def _of_layer(kind: str, weights: dict[str, np.ndarray]) -> LayerWeights:
     short = {name.rsplit("/", 1)[-1]: array for name, array in weights.items()}
     kernel = next((short[k] for k in KERNELS if k in short and short[k].size), None)
     gamma = short.get("gamma")
@@ -80,6 +108,9 @@ def _of_layer(weights: dict[str, np.ndarray]) -> LayerWeights:
         kernel=None if kernel is None else histogram(kernel),
         gamma=None if gamma is None or not gamma.size else histogram(gamma),
         picture=None if kernel is None or kernel.ndim < 2 else picture(kernel),
+        skeletons=None
+        if kernel is None or kind not in CONVOLUTIONS
+        else skeletons(kernel, transposed=kind == "Conv2DTranspose"),
     )
 
 
@@ -116,6 +147,36 @@ def picture(kernel: np.ndarray) -> KernelPicture:
         cells=np.round(small * 255).astype(np.uint8).tobytes(),
         outputs=int(kernel.shape[-1]),
     )
+
+
+def skeletons(kernel: np.ndarray, *, transposed: bool = False) -> SkeletonPicture | None:
+    """Each filter's stripes by their size, the sum of magnitudes; None for 1x1 filters.
+
+    Parameters
+    ----------
+    kernel
+        [height, width, inputs, filters], or with the last two exchanged where ``transposed``.
+    """
+    import numpy as np
+
+    sizes = np.abs(np.asarray(kernel, np.float32)).sum(axis=3 if transposed else 2)
+    high, wide, filters = sizes.shape
+    if high * wide == 1 or not sizes.size:
+        return None
+    shade = np.ceil(254 * sizes / max(float(sizes.max()), 1e-30)).astype(np.uint8) + np.uint8(1)
+    shade[sizes == 0] = 1
+    drawn = min(filters, MOST_TILES)
+    columns = min(drawn, TILES)
+    rows = -(-drawn // columns)
+    image = np.zeros((rows * (high + 1) - 1, columns * (wide + 1) - 1), np.uint8)
+    for index in range(drawn):
+        top, left = index // columns * (high + 1), index % columns * (wide + 1)
+        image[top : top + high, left : left + wide] = shade[:, :, index]
+    return SkeletonPicture(
+        width=image.shape[1], height=image.shape[0], cells=image.tobytes(), filters=filters,
+        dead=int((sizes.sum(axis=(0, 1)) == 0).sum()), stripes=sizes.size,
+        zeros=int((sizes == 0).sum()),
+    )  # fmt: skip
 
 
 def _shrunk(values: np.ndarray, axis: int) -> Any:

@@ -1,4 +1,4 @@
-"""Weights of the selected layer: histograms of kernel and gamma, and the kernel's zeros.
+"""Weights of the selected layer: histograms, the kernel's zeros, and its filters' skeletons.
 
 Owns the drawing and which file's weights are held; reading happens in a thread and a child process.
 """
@@ -17,7 +17,7 @@ from engine.events import LayerState
 from engine.telling import units
 from gui.tasks import Tasks
 from gui.theme import GRID, colours, theme
-from gui.weights import Histogram, KernelPicture, LayerWeights, read_weights_of
+from gui.weights import Histogram, KernelPicture, LayerWeights, SkeletonPicture, read_weights_of
 from gui.widgets.basics import label
 from gui.widgets.strip import blend
 
@@ -124,6 +124,58 @@ class KernelView(QWidget):
         painter.end()
 
 
+class SkeletonView(QWidget):
+    """A tile for each filter, a cell for each stripe: the larger the stronger, zeros faint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: SkeletonPicture | None = None
+        self.setAccessibleName("Skeletons of the filters")
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        theme().changed.connect(self.update)
+
+    def sizeHint(self) -> QSize:
+        """Qt: as wide as the histograms."""
+        return QSize(28 * GRID, self.heightForWidth(28 * GRID))
+
+    def hasHeightForWidth(self) -> bool:
+        """Qt: cells are square."""
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        """Qt: as high as the tiles take at this width."""
+        found = self.shown
+        return 0 if found is None else max(1, round(width / found.width * found.height))
+
+    def show_picture(self, found: SkeletonPicture) -> None:
+        """Draw the skeletons of a kernel."""
+        self.shown = found
+        dead = f", {units.plural(found.dead, 'filter')} without any" if found.dead else ""
+        self.setAccessibleDescription(
+            f"{units.plural(found.stripes, 'stripe')}, {found.zeros} of them zero{dead}"
+        )
+        self.setToolTip("A tile a filter, a cell a stripe: one place over all inputs")
+        self.updateGeometry()
+        self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Qt: paint the tiles."""
+        found, c = self.shown, colours()
+        if found is None:
+            return
+        painter = QPainter(self)
+        image = QImage(
+            found.cells, found.width, found.height, found.width, QImage.Format.Format_Indexed8
+        )
+        shades = [blend(c.empty, c.accent, 0.15 + 0.85 * i / 254).rgb() for i in range(254)]
+        image.setColorTable([QColor(c.surface).rgb(), QColor(c.empty).rgb(), *shades])
+        width = self.width()
+        painter.drawImage(QRectF(0, 0, width, self.heightForWidth(width)), image)
+        painter.end()
+
+
 class WeightsView(QWidget):
     """What the weights of one layer look like, once they were read."""
 
@@ -144,6 +196,8 @@ class WeightsView(QWidget):
         self.gamma = HistogramView("Histogram of gamma")
         self.picture_head = label("", "eyebrow", wrap=True)
         self.picture = KernelView()
+        self.skeletons_head = label("", "eyebrow", wrap=True)
+        self.skeletons = SkeletonView()
         for widget in (
             self.words,
             self.kernel_head,
@@ -152,6 +206,8 @@ class WeightsView(QWidget):
             self.gamma,
             self.picture_head,
             self.picture,
+            self.skeletons_head,
+            self.skeletons,
         ):
             layout.addWidget(widget)
         self.hide()
@@ -213,10 +269,17 @@ class WeightsView(QWidget):
             gone = f"; {units.plural(removed, 'channel')} removed" if removed else ""
             self.picture_head.setText(f"Kernel, inputs by outputs, zeros faint{gone}")
             self.picture.show_picture(picture, removed)
+        skeletons = found.skeletons
+        if skeletons is not None:
+            share = units.percent(skeletons.zeros / skeletons.stripes)
+            zero = f"; {share} of the stripes zero" if skeletons.zeros else ""
+            self.skeletons_head.setText(f"Filter skeletons, a tile each{zero}")
+            self.skeletons.show_picture(skeletons)
         for shown, parts in (
             (kernel, (self.kernel_head, self.kernel)),
             (gamma, (self.gamma_head, self.gamma)),
             (picture, (self.picture_head, self.picture)),
+            (skeletons, (self.skeletons_head, self.skeletons)),
         ):
             for part in parts:
                 part.setVisible(shown is not None)

@@ -12,8 +12,8 @@ from pytestqt.qtbot import QtBot
 from engine.errors import UserError
 from gui.main_window import MainWindow
 from gui.resources import sample_model
-from gui.views.weights import KernelView, scale_of
-from gui.weights import PICTURE, histogram, picture, read_weights_of
+from gui.views.weights import KernelView, SkeletonView, scale_of
+from gui.weights import PICTURE, TILES, histogram, picture, read_weights_of, skeletons
 from tests.gui import story
 
 
@@ -44,6 +44,43 @@ def test_that_a_large_kernel_is_drawn_small_and_keeps_its_mean() -> None:
     assert (found.width, found.height) == (PICTURE, PICTURE)
     cells = np.frombuffer(found.cells, np.uint8)
     assert cells.mean() / 255 == pytest.approx(kernel.mean(), abs=0.01)
+
+
+def test_that_each_filter_has_its_skeleton() -> None:
+    kernel = np.ones((3, 3, 2, TILES + 1), np.float32)
+    kernel[0, 1, :, 2] = 0.0
+    kernel[..., 4] = 0.0
+    kernel[2, 2, 0, TILES] = 3.0
+    found = skeletons(kernel)
+    assert found is not None
+    assert (found.filters, found.dead, found.stripes, found.zeros) == (17, 1, 153, 10)
+    cells = np.frombuffer(found.cells, np.uint8).reshape(found.height, found.width)
+    assert cells.shape == (7, 4 * TILES - 1)
+    assert cells[0, 2 * 4 + 1] == 1
+    assert (cells[:3, 4 * 4 : 4 * 4 + 3] == 1).all()
+    assert cells[4 + 2, 2] == 255
+    assert cells[0, 0] == 128
+    assert (cells[3] == 0).all()
+    assert (cells[:, 3] == 0).all()
+    turned = skeletons(kernel.transpose(0, 1, 3, 2), transposed=True)
+    assert turned == found
+    assert skeletons(np.ones((1, 1, 4, 4), np.float32)) is None
+
+
+def test_that_skeletons_are_drawn_square(qtbot: QtBot) -> None:
+    kernel = np.ones((3, 3, 2, 2), np.float32)
+    kernel[0, 0, :, 0] = 0.0
+    found = skeletons(kernel)
+    assert found is not None
+    view = SkeletonView()
+    qtbot.addWidget(view)
+    view.show_picture(found)
+    assert view.accessibleDescription() == "18 stripes, 1 of them zero"
+    assert view.heightForWidth(70) == 30
+    view.resize(70, 30)
+    shot = view.grab().toImage()
+    colours = {shot.pixelColor(x, y).name() for x, y in ((5, 5), (15, 5), (35, 5))}
+    assert len(colours) == 3, "a zero stripe, a live one and a gap"
 
 
 def test_that_the_histograms_are_of_the_file(tmp_path: Path) -> None:
