@@ -1,0 +1,281 @@
+"""Criteria at one budget, thresholds and penalties of filter skeletons, and what each step costs.
+
+    python -m tests.bench.methods_criteria [--shared DIR] [--list] [CELL ...]
+
+A cell takes some minutes on two quiet cores. Each finished one is appended to
+``results/methods_criteria.jsonl`` and not run again (``--again`` does). All cells of a model have
+the same training images, epochs and settings; values are of the search split. ``--summary`` prints
+the tables of what is there.
+
+``criteria``: every group cut to the same share of its channels, ranked by one criterion, then
+fine-tuned. ``skeleton``: a training with filter skeletons, then dead filters taken away.
+``cost``: steps of each method in turn with those of a plain fine-tune.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from engine import jsonio
+from engine.channels.plan import plan_uniform
+from engine.channels.surgery import cut
+from engine.control import EngineControl
+from engine.criteria import score
+from engine.job import DataSpec, Job
+from engine.modelfile.rebuild import build, weights_of
+from engine.search.context import Context
+from engine.search.models import Candidate, reached_keep, without_dead
+from engine.search.phases import Phases
+from engine.search.trials import gradients_of
+from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity
+from engine.sparsity.skeleton import PenaltyKind, Skeletons, SkeletonSettings, pull_for
+from engine.training.evaluate import predict_outputs
+from engine.training.finetune import fine_tune
+from engine.training.norms import reestimate_norms
+from engine.training.settings import steps_per_epoch
+from tests.bench.cells import Bench, table
+from tests.bench.environment import describe
+
+MODELS = {
+    "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
+    "resnet20_cifar10": ("resnet20_cifar10.h5", "cifar10.npz"),
+}
+CRITERIA = (
+    "auto", "gamma", "norm", "gamma-norm", "taylor", "random", "importance", "skeleton", "greedy",
+    "gate",
+)  # fmt: skip
+ARMS: dict[str, tuple[PenaltyKind, bool]] = {
+    "mixed-dynamic": ("mixed", True),
+    "mixed-uniform": ("mixed", False),
+    "l1-dynamic": ("l1", True),
+}
+THETAS = (0.1, 0.2, 0.3)
+SUBSET, EPOCHS = 10_000, 2
+COST_STEPS, COST_ROUNDS = 4, 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One measurement; ``amount`` is the keep ratio of a cut, or the factor of thresholds."""
+
+    table: str
+    model: str
+    arm: str
+    amount: float = 0.0
+    seed: int = 0
+    subset: int = SUBSET
+    epochs: int = EPOCHS
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line and in the results."""
+        return f"{self.table}/{self.model}/{self.arm}/{self.amount:g}/s{self.seed}"
+
+
+def cells() -> list[Cell]:
+    """All cells, those that say most first."""
+    found = [Cell(table="cost", model="vgg_fashion", arm="step")]
+    for seed in (0, 1):
+        for keep in (0.3, 0.5):
+            for arm in CRITERIA:
+                found.append(
+                    Cell(table="criteria", model="vgg_fashion", arm=arm, amount=keep, seed=seed)
+                )
+        for model in MODELS:
+            for arm in ARMS:
+                found += [
+                    Cell(table="skeleton", model=model, arm=arm, amount=theta, seed=seed)
+                    for theta in THETAS
+                ]
+    return found
+
+
+def needs(cell: Cell, shared: Path) -> Sequence[Path]:
+    """The model and the data of a cell."""
+    model, data = MODELS[cell.model]
+    return (shared / "models" / model, shared / "data" / data)
+
+
+def context_of(cell: Cell, shared: Path) -> Context:
+    """What a search would know of the model, without teacher and changes of images."""
+    from engine import events as ev
+    from engine.channels.trace import trace
+    from engine.search import context as room
+    from engine.search.augmenting import Augmenting
+    from engine.training.settings import default_settings
+
+    model, data = needs(cell, shared)
+    job = Job(
+        model=str(model), data=DataSpec(source=str(data), seen="no"), seed=cell.seed,
+        criterion=cell.arm if cell.table == "criteria" else "auto",
+    )  # fmt: skip
+    file, weights = room.open_files(job)
+    opened = room.open_data(job, file, weights)
+    whole = opened.data
+    opened = replace(opened, data=replace(whole, train=whole.train.sample(cell.subset)))
+    settings = default_settings(
+        file.compile_config, epochs=cell.epochs, samples=cell.subset, seed=cell.seed
+    )
+    return Context(
+        job=job, file=file, candidate=Candidate(graph=file.graph, weights=weights),
+        channels=trace(file.graph), data=opened.data, task=opened.task, measure=opened.measure,
+        preprocess=opened.preprocess, transform=opened.transform,
+        loss=room.loss_of(opened.task), settings=replace(settings, distill=0.0), teacher=None,
+        baseline_rows=np.zeros(0),
+        augmenting=Augmenting(event=ev.AugmentationChosen(chosen=()), apply=None),
+    )  # fmt: skip
+
+
+def run(cell: Cell, shared: Path) -> dict[str, Any]:
+    """One cell in this process."""
+    began = time.monotonic()
+    context = context_of(cell, shared)
+    kinds: dict[str, Callable[[Cell, Context], dict[str, Any]]] = {
+        "criteria": by_criterion, "skeleton": with_skeletons, "cost": step_costs,
+    }  # fmt: skip
+    figures = kinds[cell.table](cell, context)
+    return {
+        "cell": cell.name, **asdict(cell), **figures, "seconds": time.monotonic() - began,
+        "load": os.getloadavg()[0], "environment": jsonio.to_plain(describe()),
+    }  # fmt: skip
+
+
+def by_criterion(cell: Cell, context: Context) -> dict[str, Any]:
+    """The value of a uniform cut by one criterion, before and after the fine-tune."""
+    candidate, control = context.candidate, EngineControl(lambda _: None)
+    cpu = time.process_time()
+    scores = score(
+        cell.arm, candidate.graph, candidate.weights, context.channels, seed=cell.seed,
+        gradients=gradients_of(context, candidate, control),
+        measured=Phases(context, control).of(candidate),
+    )  # fmt: skip
+    scoring_cpu_s = time.process_time() - cpu
+    missing = [g.id for g in context.channels.groups if g.prunable and g.id not in scores]
+    plan = plan_uniform(context.channels, scores, cell.amount)
+    made = cut(candidate.graph, candidate.weights, context.channels, plan)
+    narrow = Candidate(graph=made.graph, weights=made.weights)
+    model = build(narrow.graph, narrow.weights)
+    before = _value(model, context)
+    cpu = time.process_time()
+    _tune(model, context)
+    return {
+        "groups_without_score": missing, "scoring_cpu_s": scoring_cpu_s,
+        "training_cpu_s": time.process_time() - cpu, "value_cut": before,
+        "value": _value(model, context), **_sizes(context, narrow),
+    }  # fmt: skip
+
+
+def with_skeletons(cell: Cell, context: Context) -> dict[str, Any]:
+    """A training with skeletons, and what is left when dead filters are taken away."""
+    penalty, dynamic = ARMS[cell.arm]
+    graph = context.candidate.graph
+    model = build(graph, context.candidate.weights)
+    steps = cell.epochs * steps_per_epoch(len(context.data.train), context.settings.batch_size)
+    pull = pull_for(steps, context.settings, penalty)
+    settings = SkeletonSettings(theta=cell.amount, pull=pull, penalty=penalty, dynamic=dynamic)
+    skeletons = Skeletons(model, context.channels, settings)
+    cpu = time.process_time()
+    _tune(model, context, beside=skeletons)
+    cpu = time.process_time() - cpu
+    skeletons.finish()
+    left = np.concatenate([np.abs(v.numpy()).ravel() for v in skeletons.variables])
+    value = _value(model, context)
+    swept = without_dead(Candidate(graph=graph, weights=weights_of(model, graph)), context.channels)
+    return {
+        "value": value, "training_cpu_s": cpu, **_sizes(context, swept),
+        "stripes_left": float((left > 0).mean()),
+        "entries": np.quantile(left, (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)).tolist(),
+    }  # fmt: skip
+
+
+def step_costs(cell: Cell, context: Context) -> dict[str, Any]:
+    """CPU seconds of a training step by method, in turn with a plain one: medians and ratios."""
+    from tests.bench.methods_steps import steps_of
+
+    steps = steps_of(context)
+    rounds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(COST_ROUNDS):
+        for name, step in steps.items():
+            cpu = time.process_time()
+            for _ in range(COST_STEPS):
+                step()
+            rounds[name].append((time.process_time() - cpu) / COST_STEPS)
+    medians = {name: statistics.median(found) for name, found in rounds.items()}
+    return {
+        "step_cpu_s": medians,
+        "of_plain": {name: value / medians["plain"] for name, value in medians.items()},
+    }
+
+
+def _tune(model: keras.Model, context: Context, **more: Any) -> None:
+    train = context.data.train
+    fine_tune(
+        model, train.images, train.labels, preprocess=context.transform, loss=context.loss,
+        settings=context.settings, **more,
+    )  # fmt: skip
+
+
+def _value(model: keras.Model, context: Context) -> float:
+    """On the search split, after its norms were estimated anew."""
+    reestimate_norms(model, context.data.train.images, preprocess=context.transform)
+    part = context.data.search
+    outputs = predict_outputs(model, part.images, preprocess=context.transform)
+    return context.measure.value(context.measure.rows(outputs, part.labels))
+
+
+def _sizes(context: Context, candidate: Candidate) -> dict[str, Any]:
+    from engine.channels.cost import cost
+
+    keys = prunable_weights(candidate.graph)
+    reached = sparsity_of(candidate.weights, keys)
+    return {
+        "keep": reached_keep(candidate, context.channels),
+        "sparsity": total_sparsity(reached),
+        "params": candidate.graph.params,
+        "nonzero": candidate.graph.params - sum(r.zeros for r in reached.values()),
+        "macs": cost(candidate.graph).macs,
+    }
+
+
+def summary(lines: Sequence[dict[str, Any]]) -> None:
+    """A line a cell, and the ratios of the costs."""
+    rows = [("cell", "value cut", "value", "nonzero", "MACs", "scoring CPU s", "stripes left")]
+    for line in lines:
+        if line["table"] == "cost":
+            rows.append((
+                line["cell"],
+                ", ".join(f"{n} x{r:.2f}" for n, r in line["of_plain"].items()), *[""] * 5,
+            ))  # fmt: skip
+            continue
+        rows.append((
+            line["cell"], _text(line, "value_cut", ".4f"), f"{line['value']:.4f}",
+            f"{line['nonzero']:,}", f"{line['macs']:,}", _text(line, "scoring_cpu_s", ".1f"),
+            _text(line, "stripes_left", ".3f"),
+        ))  # fmt: skip
+    table(rows)
+
+
+def _text(line: dict[str, Any], key: str, form: str) -> str:
+    return format(line[key], form) if key in line else ""
+
+
+BENCH = Bench(
+    module="tests.bench.methods_criteria",
+    results=Path(__file__).parent / "results" / "methods_criteria.jsonl",
+    cells=cells(),
+    run=run,
+    needs=needs,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    BENCH.main(__doc__)
