@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.events import Step, Why
 from engine.search.accepted import Accepted, ask_fine_tune, ask_sweep
 from engine.search.asking import Ask, Asking, Limits, Told
-from engine.search.single import channels, l1_phase, weights
+from engine.search.single import l1_phase
 
 REDUCTIONS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 """Reductions of the nonzero parameters that are probed, until one is a ruin."""
@@ -46,27 +46,31 @@ CHANNEL_PART = 0.85
 
 SMALLEST_DENSITY = 0.02
 
-CLOSED = 1.12
-"""A bracket of reductions narrower than this is as good as closed."""
-
-WORTH = 1.05
-"""A step of less than this ratio is not worth a fine-tune."""
+FIRST_SHARE = 0.8
+"""Share of the way there, in logarithms, that the first fine-tune goes: one that holds is what all
+later ones start from, one that fails is lost."""
 
 FALL = 2.5
 """What is lost grows with this power of the reduction's logarithm: 2.3 to 2.8 between 4x and 43x on
 a VGG trained for three epochs a cut."""
 
-SHORTEST, LONGEST = 1.2, 2.5
+LATEST = 2
+"""Fine-tunes that say where the floor is met: earlier ones had less training behind them."""
+
+SHORTEST, LONGEST = 1.15, 2.5
 """Factors of the reduction after a success."""
 
-NEAREST, FARTHEST = 0.25, 0.92
-"""Bounds of the next try, as a share of the bracket's logarithm."""
+BACK = 0.93
+"""Share of a reduction that failed which is left at most for the next one."""
+
+CLOSED = 1.08
+"""A step of less than this ratio is not worth a fine-tune."""
+
+NOTHING_MORE = 1.02
+"""Where floors leave less than this ratio of what holds, nothing more can go."""
 
 NEAR_MISS = 0.4
 """A fine-tune that failed by less than this share of the tolerance is trained on, once."""
-
-POLISH_FROM = 4
-"""With so many fine-tunes the last one is kept to train the result on as it is."""
 
 BALANCE_FROM = 5
 """With so many fine-tunes the one before is kept for the balance of channels and weights."""
@@ -77,24 +81,20 @@ NOTCH = 0.85
 
 def heuristic(limits: Limits) -> Asking:
     """The default strategy."""
-    reserved = 1 if limits.fine_tunes >= POLISH_FROM else 0
-    done = Accepted(left=limits.fine_tunes - reserved, early=True)
+    done = Accepted(left=limits.fine_tunes, early=True)
     if limits.l1_phase and limits.has_gamma and limits.has_channels:
         yield from l1_phase(done)
+    if not limits.has_channels and not limits.has_weights:
+        return
     both = limits.has_channels and limits.has_weights
-    step: Step = "channels" if limits.has_channels else "weights"
-    if both:
-        step = "trade_off"
-        reserved_too = 1 if limits.fine_tunes >= BALANCE_FROM else 0
-        done.left -= reserved_too
-        yield from together(done, limits, Edge(reduction=1.0), Edge(reduction=math.inf))
-        done.left += reserved_too
-        yield from balance(done, limits)
-    elif limits.has_channels:
-        yield from channels(done, done.left, limits)
-    elif limits.has_weights:
-        yield from weights(done, done.left, step="weights")
+    step: Step = "trade_off" if both else "channels" if limits.has_channels else "weights"
+    reserved = 1 if both and limits.fine_tunes >= BALANCE_FROM else 0
+    done.left -= reserved
+    first = yield from first_reduction(limits)
+    yield from together(done, limits, Fall(), first)
     done.left += reserved
+    if both:
+        yield from balance(done, limits)
     if done.best is not None and done.left > 0:
         yield from polish(done, step)
     if done.best is not None and done.best.sparsity > 0 and limits.has_channels:
@@ -104,34 +104,22 @@ def heuristic(limits: Limits) -> Asking:
 def further(limits: Limits) -> Asking:
     """A new goal on a finished run: go on from what its fine-tunes showed."""
     done = Accepted(left=max(1, limits.fine_tunes - 1), early=True)
+    fall = Fall()
+    broken = math.inf
     for told in limits.known:
         done.know(told)
+        reduction = _reached(told.keep, told.sparsity, limits)
+        fall.note(reduction, told)
+        if not told.passed and told.margin is not None and reduction > fall.holds:
+            broken = min(broken, reduction)
     known = done.best
-    holds, breaks = _edges(limits)
-    yield from together(done, limits, holds, breaks)
+    yield from together(done, limits, fall, min(fall.onward(), max(broken * BACK, fall.holds)))
     done.left = limits.fine_tunes - done.spent
     if done.best is not None and done.best is not known:
         if done.left > 0:
             yield from polish(done, "trade_off")
         if done.best.sparsity > 0 and limits.has_channels:
             yield ask_sweep(done.best, "trade_off")
-
-
-def _edges(limits: Limits) -> tuple[Edge, Edge]:
-    """The bracket that known fine-tunes leave open."""
-
-    def edge(told: Told) -> Edge:
-        left = limits.params_at(told.keep) * (1.0 - told.sparsity)
-        return Edge(reduction=1.0 / max(left, 1e-9), margin=told.margin)
-
-    def size(edge: Edge) -> float:
-        return edge.reduction
-
-    passed = [edge(t) for t in limits.known if t.passed]
-    holds = max(passed, key=size, default=Edge(reduction=1.0))
-    failed = [edge(t) for t in limits.known if not t.passed and t.margin is not None]
-    beyond = [e for e in failed if e.reduction > holds.reduction]
-    return holds, min(beyond, key=size, default=Edge(reduction=math.inf))
 
 
 def split(reduction: float, limits: Limits) -> tuple[float, float]:
@@ -151,58 +139,67 @@ def split(reduction: float, limits: Limits) -> tuple[float, float]:
     return keep, 1.0 - density
 
 
-def together(done: Accepted, limits: Limits, holds: Edge, breaks: Edge) -> Asking:
-    """Raise the reduction until the floor is met no more, then close the bracket by its margins."""
-    code = "bracket"
-    if math.isfinite(breaks.reduction):
-        reduction, code = between(holds, breaks), "bisect"
-    elif holds.margin is not None:
-        reduction = beyond(holds, whole=limits.tolerance)
-    else:
-        reduction = yield from first_reduction(limits)
-    while done.left > 0:
+def _reached(keep: float, sparsity: float, limits: Limits) -> float:
+    """The reduction that a keep ratio and a sparsity come to, floors of the channels included."""
+    return 1.0 / max(limits.params_at(keep) * (1.0 - sparsity), 1e-9)
+
+
+def together(done: Accepted, limits: Limits, fall: Fall, reduction: float | None) -> Asking:
+    """Go to the reduction at which the margin is spent, from one fine-tune to the next."""
+    while done.left > 0 and reduction is not None:
         keep, sparsity = split(reduction, limits)
+        reduction = _reached(keep, sparsity, limits)
+        if reduction < fall.holds * NOTHING_MORE:
+            return
+        code = "bisect" if fall.failed else "bracket"
         told = yield ask_fine_tune(done, _step(keep), keep, sparsity, code)
         done.take(told)
         if _near(told, limits) and done.left > 0:
             told = yield ask_fine_tune(done, _step(keep), keep, sparsity, "again", parent=told)
             done.take(told)
-        if holds.margin is None and told.margin is not None and told.drop is not None:
-            holds = Edge(reduction=1.0, margin=told.margin + told.drop)
-        edge = Edge(reduction=reduction, margin=told.margin)
-        holds, breaks = (edge, breaks) if told.passed else (holds, edge)
-        whole = limits.tolerance
-        if told.margin is not None and told.drop is not None:
-            whole = told.margin + told.drop
-        reduction, code = beyond(holds, whole=whole), "bracket"
-        if not told.passed or reduction >= breaks.reduction:
-            reduction, code = between(holds, breaks), "bisect"
-        if breaks.reduction / holds.reduction < CLOSED or reduction < holds.reduction * WORTH:
-            return
+        fall.note(reduction, told)
+        reduction = fall.onward() if told.passed else fall.back(reduction)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
-    """One side of the bracket: a reduction and the margin that a fine-tune had there."""
+@dataclass(slots=True)
+class Fall:
+    """How the value falls with the reduction, as far as fine-tunes have shown it.
 
-    reduction: float
-    margin: float | None = None
-
-
-def between(holds: Edge, breaks: Edge) -> float:
-    """Where in the bracket to try next: where the margins say that the floor is met just so.
-
-    Accuracy falls ever faster with the logarithm of the reduction (:data:`FALL`). From the dense
-    model on this is far from a straight line, between two fine-tunes near enough, and on the safe
-    side; without margins, halfway.
+    One number is fitted, ``drop = a * log(reduction) ** FALL``, to the latest of them: a value on a
+    few hundred samples is a draw, and a bracket would take each draw for the truth.
     """
-    share = 0.5
-    if holds.margin is not None and breaks.margin is not None and breaks.margin < 0 < holds.margin:
-        share = holds.margin / (holds.margin - breaks.margin)
-        share = share ** (1 / FALL) if holds.reduction == 1.0 else share
-        share = min(FARTHEST, max(NEAREST, share))
-    low, high = math.log(holds.reduction), math.log(breaks.reduction)
-    return math.exp(low + share * (high - low))
+
+    holds: float = 1.0
+    failed: bool = False
+    _factors: list[float] = field(default_factory=list)
+    _whole: float = 0.0
+
+    def note(self, reduction: float, told: Told) -> None:
+        """Take in what came of a fine-tune."""
+        if told.passed:
+            self.holds = max(self.holds, reduction)
+        self.failed = self.failed or not told.passed
+        if told.margin is None or told.drop is None or reduction <= 1.0:
+            return
+        self._whole = told.margin + told.drop
+        self._factors.append(max(0.0, told.drop) / math.log(reduction) ** FALL)
+
+    def crossing(self) -> float:
+        """The reduction at which the margin is spent; infinite where nothing was lost so far."""
+        latest = self._factors[-LATEST:]
+        factor = sum(latest) / max(1, len(latest))
+        if factor <= 0.0:
+            return math.inf
+        return math.exp((max(0.0, self._whole) / factor) ** (1.0 / FALL))
+
+    def onward(self) -> float:
+        """Where to go after a success."""
+        return min(max(self.crossing(), self.holds * SHORTEST), self.holds * LONGEST)
+
+    def back(self, failed: float) -> float | None:
+        """Where to go after this reduction failed; None where no step is left before it."""
+        least, most = self.holds * CLOSED, failed * BACK
+        return None if most <= least else min(max(self.crossing(), least), most)
 
 
 def _step(keep: float) -> Step:
@@ -214,19 +211,6 @@ def _near(told: Told, limits: Limits) -> bool:
     if told.passed or told.margin is None or not told.kept:
         return False
     return told.margin > -NEAR_MISS * limits.tolerance
-
-
-def beyond(holds: Edge, *, whole: float) -> float:
-    """The reduction to try after a success: where the margin, ``whole`` before any cut, is spent.
-
-    By the same law as :func:`between`, from the dense model through what was reached.
-    """
-    lost = whole - (holds.margin or 0.0)
-    factor = LONGEST
-    if lost > 0:
-        reached = math.log(holds.reduction)
-        factor = math.exp(reached * ((max(whole, 0.0) / lost) ** (1 / FALL) - 1.0))
-    return holds.reduction * min(LONGEST, max(SHORTEST, factor))
 
 
 def first_reduction(limits: Limits) -> Generator[Ask, Told, float]:
@@ -241,7 +225,7 @@ def first_reduction(limits: Limits) -> Generator[Ask, Told, float]:
     held: list[tuple[float, float]] = [(1.0, 0.0)]
     for reduction in REDUCTIONS:
         keep, sparsity = split(reduction, limits)
-        if limits.params_at(keep) * (1.0 - sparsity) > 1.25 / reduction:
+        if _reached(keep, sparsity, limits) < 0.8 * reduction:
             break
         told = yield Ask(
             kind="probe", step=_step(keep), keep=keep, sparsity=sparsity,
@@ -253,7 +237,7 @@ def first_reduction(limits: Limits) -> Generator[Ask, Told, float]:
         held.append((reduction, lost))
         if lost > ruined:
             break
-    return max(LEAST_FIRST, _reduction_at(held, ruined))
+    return float(max(LEAST_FIRST, _reduction_at(held, ruined) ** FIRST_SHARE))
 
 
 def _reduction_at(held: list[tuple[float, float]], lost: float) -> float:
