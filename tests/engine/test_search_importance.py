@@ -1,0 +1,142 @@
+"""The strategy of importance weights against a fake net: driven by the tolerance alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.search.asking import Ask, Limits, Told
+from engine.search.importance import importance
+
+WIDTHS = {"g1": 16, "g2": 40, "g3": 8}
+LIMITS = Limits(
+    fine_tunes=10, tolerance=0.01, channels=sum(WIDTHS.values()),
+    floors={group: max(1, width // 20) for group, width in WIDTHS.items()},
+)  # fmt: skip
+Harm = Callable[[Mapping[str, int]], float]
+
+
+def harm_of(costs: Mapping[str, float]) -> Harm:
+    """A net that loses ``costs`` for each e-fold a group is narrowed by, steeper further down."""
+
+    def harm(widths: Mapping[str, int]) -> float:
+        return sum(costs[g] * (WIDTHS[g] / widths[g] - 1.0) for g in WIDTHS)
+
+    return harm
+
+
+def drive(limits: Limits, harm: Harm, *, mended: float = 0.2) -> list[tuple[Ask, Told]]:
+    """Ask and tell; training mends all but the share ``mended`` of what was lost."""
+    strategy = importance(limits)
+    history: list[tuple[Ask, Told]] = []
+    widths: dict[int | None, Mapping[str, int]] = {None: WIDTHS}
+    told: Told | None = None
+    while True:
+        try:
+            ask = next(strategy) if told is None else strategy.send(told)
+        except StopIteration:
+            return history
+        now = ask.widths or widths[ask.parent]
+        base = mended * harm(widths[ask.parent])
+        drop = mended * harm(now)
+        if ask.kind == "probe":
+            drop = base + harm(now) - harm(widths[ask.parent])
+        margin = limits.tolerance - drop
+        told = Told(
+            trial=len(history), keep=ask.keep, sparsity=0.0, value=0.8 - drop, drop=drop,
+            margin=margin, passed=ask.kind == "fine_tune" and margin >= 0, objective=ask.keep,
+            kept=ask.kind == "fine_tune",
+            strengths={
+                group: tuple((unit + 1.0) / width for unit in range(width))
+                for group, width in now.items()
+            } if ask.scales else {},
+        )  # fmt: skip
+        widths[told.trial] = now
+        history.append((ask, told))
+        assert len(history) < 3000, "the strategy does not end"
+
+
+def smallest(history: list[tuple[Ask, Told]]) -> float:
+    return min((told.keep for _, told in history if told.passed), default=1.0)
+
+
+@given(
+    costs=st.tuples(*(st.floats(1e-5, 0.1) for _ in WIDTHS)),
+    tolerance=st.floats(0.001, 0.1),
+    fine_tunes=st.integers(1, 12),
+)
+def test_that_what_it_accepts_holds_and_the_budget_is_kept(
+    costs: tuple[float, ...], tolerance: float, fine_tunes: int
+) -> None:
+    limits = replace(LIMITS, tolerance=tolerance, fine_tunes=fine_tunes)
+    history = drive(limits, harm_of(dict(zip(WIDTHS, costs, strict=True))))
+    tunes = [ask for ask, _ in history if ask.kind == "fine_tune"]
+    assert 1 <= len(tunes) <= fine_tunes
+    assert all(ask.scales and ask.sparsity == 0.0 for ask in tunes)
+    for ask, _ in history:
+        for group, width in (ask.widths or {}).items():
+            assert LIMITS.floors[group] <= width <= WIDTHS[group]
+
+
+def test_that_a_larger_tolerance_gives_a_smaller_net() -> None:
+    harm = harm_of({"g1": 0.01, "g2": 0.004, "g3": 0.02})
+    sizes = [
+        smallest(drive(replace(LIMITS, tolerance=tolerance), harm))
+        for tolerance in (0.002, 0.005, 0.01, 0.02, 0.05)
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] < 1.0
+    assert sizes[-1] < 0.5 * sizes[0]
+
+
+def test_that_a_group_that_breaks_the_tolerance_is_restored_and_done() -> None:
+    harm = harm_of({"g1": 1.0, "g2": 0.002, "g3": 0.01})
+    history = drive(LIMITS, harm)
+    tunes = [index for index, (ask, _) in enumerate(history) if ask.kind == "fine_tune"]
+    rounds = [history[a + 1 : b] for a, b in zip(tunes, [*tunes[1:], len(history)], strict=True)]
+    for probes, end in zip(rounds, tunes[1:], strict=False):
+        done: set[str] = set()
+        held: dict[str, int] = dict(probes[0][0].widths or {}) if probes else {}
+        for ask, told in probes:
+            group = str(ask.why.numbers["group"])
+            assert group not in done
+            assert ask.widths is not None
+            assert told.drop is not None
+            if told.drop > LIMITS.tolerance:
+                done.add(group)
+            else:
+                held = dict(ask.widths)
+        widths = history[end][0].widths
+        if probes and widths is not None:
+            assert dict(widths) == held
+    assert all((ask.widths or WIDTHS)["g1"] == 16 for ask, told in history if told.passed)
+
+
+def test_that_the_weakest_group_goes_first() -> None:
+    history = drive(LIMITS, harm_of({"g1": 1e-4, "g2": 1e-4, "g3": 1e-4}))
+    probes = [ask for ask, _ in history if ask.kind == "probe"]
+    gone: dict[str, int] = dict.fromkeys(WIDTHS, 0)
+
+    def strength(group: str) -> float:
+        width = WIDTHS[group] - gone[group]
+        going = range(gone[group], gone[group] + max(1, round(width / 4)))
+        return sum((unit + 1.0) / WIDTHS[group] for unit in going) / len(going)
+
+    for ask in probes[:6]:
+        group = str(ask.why.numbers["group"])
+        assert strength(group) == min(map(strength, WIDTHS))
+        assert ask.widths is not None
+        gone[group] = WIDTHS[group] - ask.widths[group]
+
+
+def test_that_it_ends_where_training_does_not_mend() -> None:
+    broken = drive(LIMITS, harm_of(dict.fromkeys(WIDTHS, 0.001)), mended=3.0)
+    assert next(told.passed for ask, told in broken if ask.kind == "fine_tune")
+    assert not broken[-1][1].passed
+
+
+def test_that_a_net_without_channels_to_remove_is_left_alone() -> None:
+    assert drive(replace(LIMITS, floors={}, channels=0), harm_of(dict.fromkeys(WIDTHS, 1.0))) == []
