@@ -6,10 +6,16 @@ blocks while paused and raises :class:`Stopped` once a stop was asked for. No Ke
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import threading
+import time
 from collections.abc import Callable
 
 from engine import events as ev
+
+FEW_STEPS = 3
+"""Fewer steps than these tell nothing of the time of one."""
 
 
 class Stopped(Exception):
@@ -58,3 +64,23 @@ class EngineControl:
     def _tell(self, event: ev.Event) -> None:
         if self._emit is not None:
             self._emit(event)
+
+
+class StepWatch(EngineControl):
+    """Another's switches, timing what happens between two checkpoints: a training step."""
+
+    def __init__(self, control: EngineControl) -> None:
+        super().__init__()
+        self._control = control
+        self._met: list[float] = []
+
+    def checkpoint(self) -> None:
+        """As the other's."""
+        self._control.checkpoint()
+        self._met.append(time.monotonic())
+
+    @property
+    def step_s(self) -> float | None:
+        """The median step in seconds; None where there were too few."""
+        steps = [after - before for before, after in itertools.pairwise(self._met)]
+        return statistics.median(steps) if len(steps) >= FEW_STEPS else None

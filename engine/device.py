@@ -1,6 +1,7 @@
 """The machine as a run records it: device and versions. Engine process only.
 
-Memory growth is switched on for GPUs, so that a search leaves room for others.
+Memory growth is switched on for GPUs, so that a search leaves room for others; without one the
+memory of the process is limited.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import keras
 import tensorflow as tf
 
 import engine
+from engine.confine import limit_memory
 
 
 def prepare_device() -> str:
@@ -23,6 +25,7 @@ def prepare_device() -> str:
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         return f"GPU: {details.get('device_name', 'unknown')}"
+    limit_memory()  # not beside a GPU, whose driver reserves addresses by the hundred GiB
     return f"CPU: {cpu_name()}, {os.cpu_count()} cores"
 
 

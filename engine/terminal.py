@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from engine import events as ev
 from engine.runstate import RunState
-from engine.telling.sentences import augmentation
+from engine.telling.sentences import augmentation, engine_died, needs
 
 PHASES = {
     "opening": "Opening the model",
@@ -157,6 +157,10 @@ def _sentence(event: ev.Event, state: RunState) -> str | None:
             )
         case ev.AugmentationChosen():
             return f"augment   {augmentation(event)}"
+        case ev.NeedsEstimated():
+            return f"needs     {needs(event)}"
+        case ev.EngineDied():
+            return f"engine    {engine_died(event)}"
         case ev.TrialDone():
             return _trial(event)
         case ev.ReportMeasured():

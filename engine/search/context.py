@@ -20,7 +20,7 @@ from engine.channels.cost import cost
 from engine.channels.floors import with_floors
 from engine.channels.groups import Channels
 from engine.channels.trace import trace
-from engine.control import EngineControl
+from engine.control import EngineControl, StepWatch
 from engine.data.tf_preprocess import as_tf
 from engine.errors import UserError
 from engine.export.sparse_speed import fast_when_sparse
@@ -90,7 +90,8 @@ class Context:
     ``baseline_rows`` are the metric's, on search; ``teacher`` has the dense model's answers on the
     training images, ``train_rows`` what the metric counts in them. ``first_rate`` is the learning
     rate that was tried first, which may have been too much for the model. ``path`` is how cuts are
-    shared out among groups, None for one threshold.
+    shared out among groups, None for one threshold. ``step_s`` is how long a training step of the
+    uncut model takes, None where it was not timed.
     """
 
     job: Job
@@ -110,6 +111,7 @@ class Context:
     train_rows: np.ndarray | None = None
     first_rate: float = 0.0
     path: WidthPath | None = None
+    step_s: float | None = None
 
     @property
     def epochs(self) -> int:
@@ -283,6 +285,7 @@ def complete(
     loss = loss_of(task, data.ignore_label, rooms.class_weights(data, job.data, measure.name))
     teacher = train_rows = None
     first_rate = settings.learning_rate
+    watch = StepWatch(control)
     if loss.kind == "script":
         settings = replace(settings, distill=0.0)
     else:
@@ -291,7 +294,7 @@ def complete(
         settings = settings if teacher is not None else replace(settings, distill=0.0)
         rate = safe_rate(
             lambda: build(opened.file.graph, opened.weights), train.images, train.labels,
-            preprocess=opened.transform, loss=loss, settings=settings, control=control,
+            preprocess=opened.transform, loss=loss, settings=settings, control=watch,
         )  # fmt: skip
         settings = replace(settings, learning_rate=rate)
     return Context(
@@ -301,7 +304,7 @@ def complete(
         data=opened.data, task=opened.task,
         measure=opened.measure, preprocess=opened.preprocess, transform=opened.transform,
         loss=loss, settings=settings, teacher=teacher, baseline_rows=baseline_rows,
-        augmenting=augmenting, train_rows=train_rows, first_rate=first_rate,
+        augmenting=augmenting, train_rows=train_rows, first_rate=first_rate, step_s=watch.step_s,
     )  # fmt: skip
 
 
@@ -321,14 +324,16 @@ def default_epochs(samples: int, batch_size: int, each: float) -> int:
     return max(MIN_EPOCHS, min(MAX_EPOCHS, round(min(by_steps, by_work))))
 
 
+def activations(graph: LayerGraph) -> int:
+    """Values that the layers put out for one sample; sizes that are open count as 1."""
+    tensors = [tensor for node in graph.nodes for tensor in node.outputs]
+    shapes = [graph.shape(tensor) or (None,) for tensor in tensors]
+    return sum(math.prod(size or 1 for size in shape[1:]) for shape in shapes)
+
+
 def work(graph: LayerGraph) -> float:
     """What an image costs, in multiply-adds: those of the layers, and the moving of activations."""
-    elements = 0
-    for node in graph.nodes:
-        for tensor in node.outputs:
-            shape = graph.shape(tensor) or (None,)
-            elements += math.prod(size or 1 for size in shape[1:])
-    return float(cost(graph).macs or 0) + ELEMENT_WORK * elements
+    return float(cost(graph).macs or 0) + ELEMENT_WORK * activations(graph)
 
 
 def loss_of(

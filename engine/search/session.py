@@ -18,7 +18,7 @@ from engine.errors import EngineFailure, UserError
 from engine.job import Job
 from engine.runs import RunFolder
 from engine.runstate import RunState
-from engine.search import finish, regoal
+from engine.search import finish, needs, regoal
 from engine.search.accepted import then_quantized
 from engine.search.allocation import MACS_SHARE, WidthCost, allocate, curves_of
 from engine.search.asking import Asking, Limits, Told
@@ -120,6 +120,9 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         value = context.measure.value(context.baseline_rows)
         if target.sign * (value - target.floor) < 0:
             return finish.baseline_below(context, target, folder, emit)
+        left = max(0, most - sum(t.kind == "fine_tune" for t in done.values()))
+        needed = needs.estimate(context, folder.path, fine_tunes=left)
+        needs.check(needed, folder.path, limited=limit_s is not None, emit=emit)
         phases = Phases(context, control)
         context = _allocated(context, earlier.sensitivity, emit, control, phases)
         clock = Clock(emit, budget.fine_tunes, time.monotonic, control=job.controls)

@@ -281,6 +281,21 @@ def new_goal(event: ev.GoalSet, metric: str | None) -> str:
     return f"New goal: {kept}; {held}."
 
 
+def needs(event: ev.NeedsEstimated) -> str:
+    """What a search will need at most, and what is there."""
+
+    def beside(needed: int, free: int | None) -> str:
+        return units.size(needed) if free is None else f"{units.size(needed)} of {units.size(free)}"
+
+    text = (
+        f"at most {beside(event.memory_bytes, event.memory_free_bytes)} memory and"
+        f" {beside(event.disk_bytes, event.disk_free_bytes)} disk that are free"
+    )
+    if event.seconds is None:
+        return f"{text}."
+    return f"{text}; training up to {units.duration(event.seconds)}."
+
+
 def engine_died(event: ev.EngineDied) -> str:
     """What happened to the engine, and what becomes of the trial it was at."""
     what = "ran out of memory" if event.cause == "memory" else f"crashed (it {event.how})"

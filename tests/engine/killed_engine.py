@@ -1,9 +1,10 @@
-"""Engines that are killed at chosen moments: ``-m tests.engine.killed_engine RUN MOMENTS``.
+"""Engines killed at chosen moments: ``-m tests.engine.killed_engine UNDISTURBED RUN MOMENTS``.
 
 TensorFlow is imported once; each engine is a fork of this process that runs the real worker on the
 run folder, until the moment that is its own. MOMENTS is JSON: a list of ``[what, count]``, see
-:data:`MOMENTS`; a last engine runs to the end. How each ended is printed, a JSON list. The helper
-process is left out (every start of one costs seconds), so sizes are estimated.
+:data:`MOMENTS`; a last engine runs to the end. The run UNDISTURBED has one engine. How each ended
+is printed, a JSON list. The helper process is left out (every start of one costs seconds), so sizes
+are estimated.
 """
 
 from __future__ import annotations
@@ -153,10 +154,11 @@ def one_engine(run: Path, moment: tuple[str, int] | None) -> int:
 
 def main() -> None:
     """Kill engines one after the other, then let one live."""
-    run, moments = Path(sys.argv[1]), json.loads(sys.argv[2])
+    undisturbed, run, moments = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
     os.environ[PARENT] = str(os.getpid())
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    one_engine(undisturbed, None)
     answers.write(json.dumps([one_engine(run, moment) for moment in [*moments, None]]))
 
 
