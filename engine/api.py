@@ -8,7 +8,7 @@ that aborts can take the caller down.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +63,10 @@ def slim(
     model: str | Path,
     out: str | Path,
     *,
-    keep: float | None = None,
+    keep: float | Mapping[str, float] | None = None,
     plan: str | Path | None = None,
+    sparsity: float | Mapping[str, float] | None = None,
+    floors: Mapping[str, float] | None = None,
     criterion: str = "auto",
     across: bool = False,
     exclude: Sequence[str] = (),
@@ -80,8 +82,15 @@ def slim(
 
     Parameters
     ----------
+    keep
+        A share, or shares by group id, layer or pattern; groups that none of them names stay whole,
+        and of two names for one group the later counts.
     plan
         A JSON file that ``save_plan`` wrote, to apply instead of choosing by ``keep``.
+    sparsity
+        Share of zeros, the smallest, in each kernel of the result; or shares by layer or pattern.
+    floors
+        Shares of its channels that a group keeps whatever ``keep`` says, by the same names.
     across
         One threshold over all groups instead of the same share of each.
     exclude
@@ -94,6 +103,8 @@ def slim(
     UserError
         Where the file cannot be opened, ``keep`` is no share, or ``out`` exists.
     """
+    if keep is None and plan is None and sparsity is not None:
+        keep = 1.0
     if (keep is None) == (plan is None):
         raise UserError(
             "keep.or_plan",
@@ -105,7 +116,8 @@ def slim(
             check_free(Path(path), force=force)
     return _task(
         "engine.tasks:slim",
-        model=str(model), out=str(out), keep=keep, plan=None if plan is None else str(plan),
+        model=str(model), out=str(out), keep=_shares(keep), sparsity=_shares(sparsity),
+        floors=dict(floors or {}), plan=None if plan is None else str(plan),
         criterion=criterion, across=across, exclude=list(exclude), through_norms=through_norms,
         round_to=round_to, seed=seed, save_plan=None if save_plan is None else str(save_plan),
         weights=_text(weights), custom=_text(custom),
@@ -181,7 +193,7 @@ def prune(
     try:
         return follow(folder, on_event=on_event, on_start=on_start)
     except UserError:
-        if folder.state().baseline is None:
+        if not folder.state().trials:
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
 
@@ -249,6 +261,7 @@ def resume(
     folder = runs.RunFolder.open(Path(run))
     state = folder.state()
     finished = state.status in ("met", "not_met")
+    folder.check_free()
     if target is not None or tolerance is not None:
         folder.set_goal(target=target, tolerance=tolerance, max_trials=max_trials)
     elif finished and state.job is not None and state.job.goal == folder.job().goal:
@@ -441,6 +454,13 @@ def check_free(out: Path, *, force: bool) -> None:
             f"The folder to write into does not exist: {out.absolute().parent}.",
             "Make it first, or choose another.",
         )
+
+
+def _shares(given: float | Mapping[str, float] | None) -> dict[str, float]:
+    """Shares by name; one without a name is that of all."""
+    if given is None:
+        return {}
+    return dict(given) if isinstance(given, Mapping) else {"*": given}
 
 
 def _text(path: str | Path | None) -> str | None:

@@ -30,8 +30,7 @@ from engine.job import (
 
 COMMANDS = (
     "inspect", "preflight", "slim", "evaluate", "prune", "export", "resume", "report", "compare",
-    "runs", "demo", "template",
-)  # fmt: skip
+    "runs", X)  # fmt: skip
 FUNCTIONS = {"runs": "list_runs"}
 
 
@@ -110,6 +109,12 @@ def share(text: str) -> float:
     return value
 
 
+def named_share(text: str) -> tuple[str, float]:
+    """A share with whose it is: ``conv1=0.5``; without a name it is everybody's."""
+    name, _, number = text.rpartition("=")
+    return name or "*", share(number)
+
+
 def seconds(text: str) -> float:
     """A duration: ``90``, ``90s``, ``50m``, ``1.5h``."""
     units = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -169,6 +174,9 @@ def build_parser() -> Parser:
     listing = _command(commands, "runs", "list the runs below a folder")
     listing.add_argument("--base", help="the folder (default: ./secateur-runs)")
     listing.add_argument("--csv", action="store_true", help="as comma-separated values")
+    diagnostics = _command(commands, "diagnostics",
+                           "print what to send with a report of trouble")  # fmt: skip
+    diagnostics.add_argument("run", nargs="?", metavar="RUN", help="a run folder, for its log")
     template = _command(commands, "template", "write a commented data script to start from")
     template.add_argument("what", choices=("data",))
     template.add_argument("-o", "--out", default="data.py", help="the file (default: data.py)")
@@ -209,9 +217,14 @@ def _add_preflight(commands: Any) -> None:
 def _add_slim(commands: Any) -> None:
     parser = _command(commands, "slim", "cut every removable group once, without data")
     _add_model(parser)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--keep", type=share, help="share of channels to keep, 0..1")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--keep", type=named_share, action="append", default=[], metavar="[NAME=]R",
+                      help="share of channels to keep, 0..1, of all groups or of one (id, layer or"
+                      " pattern); may be repeated, the later counts")  # fmt: skip
     what.add_argument("--plan", help="a plan that --save-plan wrote, to apply as it is")
+    parser.add_argument("--sparsity", type=named_share, action="append", default=[],
+                        metavar="[NAME=]S", help="share of zero weights, 0..1, in all layers or in"
+                        " one (name or pattern); may be repeated, the later counts")  # fmt: skip
     parser.add_argument("-o", "--out", required=True, help="the .keras file to write")
     parser.add_argument("--round", type=positive, default=1, dest="round_to", metavar="N",
                         help="round widths to multiples of N")  # fmt: skip
@@ -233,6 +246,10 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--through-norms", action="store_true",
                         help="cut through layer, group and unit norms, which changes their"
                         " statistics")  # fmt: skip
+
+    parser.add_argument("--floor", type=named_share, action="append", default=[], metavar="NAME=R",
+                        help="share of its channels that a group keeps in any case, by id, layer or"
+                        " pattern; may be repeated")  # fmt: skip
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

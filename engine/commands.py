@@ -76,7 +76,8 @@ def inspect(options: argparse.Namespace) -> int:
 def slim(options: argparse.Namespace) -> int:
     """``secateur slim``."""
     answer = api.slim(
-        options.model, options.out, keep=options.keep, plan=options.plan,
+        options.model, options.out, keep=dict(options.keep) or None, plan=options.plan,
+        sparsity=dict(options.sparsity) or None, floors=dict(options.floor),
         criterion=_criterion(options.criterion), across=options.across, exclude=options.exclude,
         through_norms=options.through_norms, round_to=options.round_to, seed=options.seed,
         save_plan=options.save_plan, force=options.force,
@@ -86,7 +87,8 @@ def slim(options: argparse.Namespace) -> int:
         write_json(answer)
         return EXIT_DONE
     _say(
-        f"{answer['params_before']:,} -> {answer['params_after']:,} parameters,"
+        f"{answer['params_before']:,} -> {answer['params_after']:,} parameters"
+        f" ({answer['nonzero_after']:,} of them not zero),"
         f" {answer['macs_before']:,} -> {answer['macs_after']:,} MACs;"
         f" {answer['groups_cut']} groups cut, {answer['pinned']} pinned;"
         f" equal to its reference within {answer['rel_diff']:.1e} of the output's deviation."
@@ -143,6 +145,7 @@ def prune(options: argparse.Namespace) -> int:
         strategy=options.strategy, criterion=_criterion(options.criterion),
         quantize=options.quantize, round_to=options.round_to,
         through_norms=options.through_norms, exclude=tuple(options.exclude),
+        floors=dict(options.floor),
         allocation=options.allocation, sparse_for=options.sparse_for,
         l1_epochs=options.l1_epochs, batch_size=options.batch_size, seed=options.seed,
     )  # fmt: skip
@@ -321,13 +324,18 @@ def _closing(result: dict[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def _interruptible() -> Iterator[Any]:
-    """Turn the first Ctrl+C into a stop that keeps the best, a second one into the end."""
+    """Turn the first Ctrl+C into a stop that keeps the best, a second one into the end.
+
+    Before there is an engine, the first one is the end.
+    """
     held: list[EngineProcess] = []
     asked = 0
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         asked += 1
+        if not held:
+            raise KeyboardInterrupt
         for process in held:
             if asked == 1:
                 sys.stderr.write("\nStopping, the best so far is kept. Ctrl+C again ends it now.\n")
@@ -340,6 +348,18 @@ def _interruptible() -> Iterator[Any]:
         yield held.append
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def diagnostics(options: argparse.Namespace) -> int:
+    """``secateur diagnostics``."""
+    from engine.diagnostics import diagnostics as collected
+
+    text = collected(None if options.run is None else Path(options.run))
+    if options.json:
+        write_json({"schema": 1, "text": text})
+    else:
+        sys.stdout.write(text)
+    return EXIT_DONE
 
 
 def template(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ Owns the answers of ``slim``, ``evaluate`` and ``export``; see :mod:`engine.api`
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import numpy as np
 
 from engine import jsonio
 from engine.channels.cost import cost
+from engine.channels.floors import shares_by_group, with_floors
 from engine.channels.groups import Channels
 from engine.channels.oracle import REL_DIFF_LIMIT, linear_outputs, reference, rel_diff
 from engine.channels.plan import Plan, plan_global, plan_uniform
-from engine.channels.surgery import cut
+from engine.channels.surgery import Cut, cut
 from engine.channels.trace import trace
 from engine.criteria import score
 from engine.data import counts_by_part, looks_seen, seen_sentence, write_preview
@@ -29,6 +31,8 @@ from engine.modelfile.graph import LayerGraph, Weights
 from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build
 from engine.search.context import Opened, open_data, open_files
+from engine.sparsity.by_layer import levels_by_layer
+from engine.sparsity.levels import prunable_weights, zeroed
 from engine.training.evaluate import predict_outputs
 
 CHECK_SAMPLES = 8
@@ -43,8 +47,10 @@ def slim(payload: dict[str, Any]) -> dict[str, Any]:
     )
     own = weights_sha256(weights)
     channels = trace(file.graph, through_norms=payload["through_norms"], exclude=payload["exclude"])
+    channels = with_floors(channels, payload["floors"])
     plan = choose(payload, file.graph, weights, channels)
     made = cut(file.graph, weights, channels, plan)
+    plan, thinned = thin(plan, made, payload["sparsity"])
     expected = reference(file.graph, weights, channels, plan)
     diff, rel = compare(expected, (made.graph, made.weights), seed=int(payload["seed"]))
     if rel > REL_DIFF_LIMIT:
@@ -63,11 +69,15 @@ def slim(payload: dict[str, Any]) -> dict[str, Any]:
     out = Path(payload["out"])
     with beside(out) as folder:
         partial = folder / "model.keras"
-        build(made.graph, made.weights).save(partial, include_optimizer=False)
+        build(made.graph, thinned).save(partial, include_optimizer=False)
         move_in(partial, out, force=True)
     if payload["save_plan"]:
         jsonio.write_json(Path(payload["save_plan"]), plan)
     before, after = cost(file.graph), cost(made.graph)
+    zeros = {
+        key[0]: int(thinned[key[0]][key[1]].size - np.count_nonzero(thinned[key[0]][key[1]]))
+        for key in prunable_weights(made.graph)
+    }
     return {
         "schema": 1,
         "path": str(out),
@@ -77,6 +87,7 @@ def slim(payload: dict[str, Any]) -> dict[str, Any]:
         "macs_after": after.macs,
         "max_abs_diff": diff,
         "rel_diff": rel,
+        "nonzero_after": after.params - sum(zeros.values()),
         "groups_cut": len(plan.keep),
         "pinned": sum(not g.prunable for g in channels.groups),
         "border_effects": list(made.border_effects),
@@ -87,6 +98,7 @@ def slim(payload: dict[str, Any]) -> dict[str, Any]:
                 "params_after": after.layers[name].params,
                 "macs_before": old.macs,
                 "macs_after": after.layers[name].macs,
+                "zeros_after": zeros.get(name),
             }
             for name, old in before.layers.items()
         ],
@@ -106,13 +118,38 @@ def choose(
     """
     if payload["plan"] is not None:
         return read_plan(Path(payload["plan"]))
-    keep, round_to = float(payload["keep"]), int(payload["round_to"])
-    if not 0.0 < keep <= 1.0:
-        raise UserError("keep.range", f"The share to keep is above 0 and at most 1: {keep}.")
+    keep: dict[str, float] = payload["keep"]
+    for share in keep.values():
+        if not 0.0 < share <= 1.0:
+            raise UserError("keep.range", f"The share to keep is above 0 and at most 1: {share}.")
     scores = score(payload["criterion"], graph, weights, channels, seed=int(payload["seed"]))
-    if payload["across"]:
-        return plan_global(channels, scores, keep, round_to=round_to)
-    return plan_uniform(channels, scores, keep, round_to)
+    round_to = int(payload["round_to"])
+    if not payload["across"]:
+        return plan_uniform(channels, scores, shares_by_group(channels, keep), round_to)
+    if list(keep) != ["*"]:
+        raise UserError(
+            "keep.global",
+            f"One threshold over all groups takes one share, without a name: {', '.join(keep)}.",
+            "Leave --global out, or give one --keep.",
+        )
+    return plan_global(channels, scores, keep["*"], round_to=round_to)
+
+
+def thin(plan: Plan, made: Cut, wanted: dict[str, float]) -> tuple[Plan, Weights]:
+    """The plan with the sparsity of its layers, and the cut model's arrays with these zeros.
+
+    Parameters
+    ----------
+    wanted
+        Shares by layer or pattern, which count before what the plan says.
+    """
+    shares = plan.sparsity | wanted
+    for share in shares.values():
+        if not 0.0 <= share < 1.0:
+            raise UserError("sparsity.range", f"Sparsity is 0 or more and below 1: {share}.")
+    levels = levels_by_layer(prunable_weights(made.graph), shares)
+    told = {layer: share for (layer, _), share in levels.items()}
+    return replace(plan, sparsity=told), zeroed(made.weights, levels)
 
 
 def read_plan(path: Path) -> Plan:

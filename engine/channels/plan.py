@@ -26,11 +26,13 @@ FLOOR_SHARE = 0.1
 class Plan:
     """Kept unit indices by group id, sorted, never empty; other groups are kept whole.
 
-    ``graph_digest`` binds it to one model.
+    ``graph_digest`` binds it to one model. ``sparsity`` is the share of zeros in the kernels of a
+    layer, by its name; a cut does not look at it.
     """
 
     graph_digest: str
     keep: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    sparsity: dict[str, float] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:

@@ -34,7 +34,8 @@ def _slim(model: Path, **more: Any) -> tuple[dict[str, Any], Any]:
     """The answer, and the model that was written."""
     out = model.with_name("out.keras")
     payload = {
-        "model": str(model), "out": str(out), "keep": 0.5, "plan": None, "criterion": "auto",
+        "model": str(model), "out": str(out), "keep": {"*": 0.5}, "plan": None,
+        "criterion": "auto", "sparsity": {}, "floors": {},
         "across": False, "exclude": [], "through_norms": False, "round_to": 1, "seed": 0,
         "save_plan": None, "weights": None, "custom": None,
     }  # fmt: skip
@@ -69,7 +70,7 @@ def test_that_names_stay_and_outputs_keep_their_width(tmp_path: Path) -> None:
 
 def test_that_widths_follow_the_rounding(tmp_path: Path) -> None:
     path = _saved(tmp_path, "chain")
-    _, model = _slim(path, keep=0.3, round_to=4)
+    _, model = _slim(path, keep={"*": 0.3}, round_to=4)
     assert _widths(model) == {"a_conv": 4, "b_conv": 4}
 
 
@@ -83,14 +84,14 @@ def test_that_what_is_excluded_keeps_its_channels(tmp_path: Path) -> None:
 def test_that_a_plan_is_a_file_that_can_be_read_and_applied_again(tmp_path: Path) -> None:
     path, plan = _saved(tmp_path, "residual"), tmp_path / "plan.json"
     _, first = _slim(path, criterion="random", seed=4, save_plan=str(plan))
-    answer, again = _slim(path, keep=None, plan=str(plan))
+    answer, again = _slim(path, keep={}, plan=str(plan))
     told = json.loads(plan.read_text())
-    assert set(told) == {"graph_digest", "keep"}
+    assert set(told) == {"graph_digest", "keep", "sparsity"}
     assert answer["groups_cut"] == len(told["keep"])
     for one, other in zip(first.get_weights(), again.get_weights(), strict=True):
         assert np.array_equal(one, other)
     with pytest.raises(UserError, match="another model"):
-        _slim(_saved(tmp_path, "chain"), keep=None, plan=str(plan))
+        _slim(_saved(tmp_path, "chain"), keep={}, plan=str(plan))
 
 
 def test_that_widths_round_to_8_where_latency_is_minimised() -> None:
@@ -128,7 +129,7 @@ def test_that_one_threshold_over_all_groups_cuts_the_weak_group_more(tmp_path: P
         model.get_layer(name).kernel.assign(kernel)
     model.save(path)
     whole = _widths(model)
-    _, cut_model = _slim(path, across=True, keep=0.6, criterion="norm")
+    _, cut_model = _slim(path, across=True, keep={"*": 0.6}, criterion="norm")
     left = _widths(cut_model)
     assert left["a_conv"] == whole["a_conv"]
     assert left["b_conv"] < whole["b_conv"] / 2
@@ -173,3 +174,50 @@ def test_that_a_cut_unequal_to_its_reference_is_not_saved(
     with pytest.raises(EngineFailure, match="differs from its reference"):
         _slim(path)
     assert not path.with_name("out.keras").exists()
+
+
+def test_that_shares_and_sparsity_go_by_name_and_a_plan_repeats_them(tmp_path: Path) -> None:
+    path, plan = _saved(tmp_path, "chain"), tmp_path / "plan.json"
+    whole = _widths(keras.models.load_model(path, compile=False))
+    first, second, *_ = whole
+    answer, model = _slim(
+        path, keep={"*": 0.5, first: 1.0}, floors={second: 0.75},
+        sparsity={"*": 0.6, first: 0.25}, save_plan=str(plan),
+    )  # fmt: skip
+    widths = _widths(model)
+    assert widths[first] == whole[first], "the later name counts"
+    assert widths[second] >= 0.75 * whole[second] > 0.5 * whole[second], "a floor comes first"
+    for name, share in ((first, 0.25), (second, 0.6)):
+        kernel = np.asarray(model.get_layer(name).kernel)
+        assert (kernel == 0).sum() == round(share * kernel.size)
+        smallest = np.abs(kernel)[kernel != 0].min()
+        own = np.asarray(keras.models.load_model(path, compile=False).get_layer(name).kernel)
+        if name == first:
+            assert np.sort(np.abs(own).ravel())[(kernel == 0).sum()] == smallest
+    zeros = sum(row["zeros_after"] or 0 for row in answer["layers"])
+    assert answer["nonzero_after"] == answer["params_after"] - zeros
+    told = json.loads(plan.read_text())
+    assert told["sparsity"][first] == 0.25
+    _, again = _slim(path, keep={}, plan=str(plan))
+    assert _widths(again) == widths
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"sparsity": {"nowhere": 0.5}}, "sparsity.no_such_layer"),
+        ({"sparsity": {"*": 1.0}}, "sparsity.range"),
+        ({"keep": {"nowhere": 0.5}}, "group.no_such"),
+        ({"keep": {"*": 0.5, "g1": 0.2}, "across": True}, "keep.global"),
+        ({"floors": {"nowhere": 0.5}}, "group.no_such"),
+    ],
+)
+def test_that_a_wrong_name_or_share_writes_nothing(
+    tmp_path: Path, wrong: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(UserError) as refused:
+        _slim(_saved(tmp_path, "chain"), **wrong)
+    assert refused.value.code == code
+    assert not (tmp_path / "out.keras").exists()
