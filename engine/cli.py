@@ -30,7 +30,8 @@ from engine.job import (
 
 COMMANDS = (
     "inspect", "preflight", "slim", "evaluate", "prune", "export", "resume", "report", "compare",
-    "runs", X)  # fmt: skip
+    "runs", "demo", "template", "diagnostics",
+)  # fmt: skip
 FUNCTIONS = {"runs": "list_runs"}
 
 

@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.machine import meminfo
+
 SCRATCH = ".scratch"
 """The temporary folder of a run's engine, inside the run folder."""
 
@@ -49,7 +51,7 @@ def remove_scratch(run: Path) -> None:
 
 def memory_bytes() -> int | None:
     """Memory and swap that this process may use in all, a container's limit included."""
-    sizes = _meminfo("MemTotal"), _meminfo("SwapTotal")
+    sizes = meminfo("MemTotal"), meminfo("SwapTotal")
     if sizes[0] is None:
         return None
     limits = [sizes[0] + (sizes[1] or 0)]
@@ -60,7 +62,7 @@ def memory_bytes() -> int | None:
 
 def free_memory_bytes() -> int | None:
     """Memory that can be had now without swapping; None where the system does not say."""
-    return _meminfo("MemAvailable")
+    return meminfo("MemAvailable")
 
 
 def limit_memory() -> int | None:
@@ -135,12 +137,3 @@ def _new_network(probe: Path | None) -> bool:
         with tempfile.TemporaryFile(dir=probe):
             pass
     return True
-
-
-def _meminfo(name: str) -> int | None:
-    """A line of the system's memory table, in bytes."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(x.split()[1]) * 1024 for x in lines if x.startswith(f"{name}:")), None)

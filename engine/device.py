@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 import engine
 from engine.confine import limit_memory
+from engine.machine import cpu_name
 
 
 def prepare_device() -> str:
@@ -27,17 +27,6 @@ def prepare_device() -> str:
         return f"GPU: {details.get('device_name', 'unknown')}"
     limit_memory()  # not beside a GPU, whose driver reserves addresses by the hundred GiB
     return f"CPU: {cpu_name()}, {os.cpu_count()} cores"
-
-
-def cpu_name() -> str:
-    """The processor's model name, or its architecture where the system does not tell."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:

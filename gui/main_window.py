@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 from engine.errors import ErrorInfo
 from engine.runs import RunSummary
 from engine.runstate import RunState
+from gui.diagnostics import copy_diagnostics
 from gui.memory import Memory
 from gui.menus import PICTURES, Menus
 from gui.notices import Notices
@@ -172,6 +173,9 @@ class MainWindow(QMainWindow):
             "no_overlay": lambda: self.run_verbs.lay_over(None),
             "preferences": self.show_preferences,
             "shortcuts": self._show_shortcuts,
+            "diagnostics": lambda: copy_diagnostics(
+                session, self.notices.copied, self.notices.failed
+            ),
             "about": self.notices.about,
             **stages,
             **looks,

@@ -91,6 +91,7 @@ class Menus:
             group.addAction(action)
         help_menu = bar.addMenu("&Help")
         self._add(help_menu, "shortcuts", "&Keyboard shortcuts", "F1")
+        self._add(help_menu, "diagnostics", "Copy &diagnostics")
         about = self._add(help_menu, "about", "&About Secateur")
         about.setMenuRole(QAction.MenuRole.AboutRole)
 
