@@ -240,7 +240,8 @@ def _add_slim(commands: Any) -> None:
 def _add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--criterion", default="auto",
                         help="what ranks the channels: auto, gamma, norm, norm-l1, gamma-norm,"
-                        " taylor (prune only), random, or FILE.py:function")  # fmt: skip
+                        " random; with prune also taylor, importance, skeleton, greedy, gate; or"
+                        " FILE.py:function")  # fmt: skip
     parser.add_argument("--exclude", action="append", default=[], metavar="NAME",
                         help="leave a layer's channels alone: name, pattern or group; may be"
                         " repeated")  # fmt: skip

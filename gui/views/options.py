@@ -5,13 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
-from engine.job import Budget, Strategy
+from engine.job import Budget
 from engine.telling import sentences
 from gui.widgets.fields import Choice, FieldGrid, Whole
 from gui.wishes import Options
-
-OFFERED: tuple[Strategy, ...] = ("heuristic", "structured", "unstructured", "three-step", "grid")
-"""The strategies that the engine has today."""
 
 
 class OptionsForm(QWidget):
@@ -22,7 +19,7 @@ class OptionsForm(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._filling = False
-        self.strategy = Choice((key, sentences.STRATEGIES[key]) for key in OFFERED)
+        self.strategy = Choice(sentences.STRATEGIES.items())
         self.criterion = Choice(sentences.CRITERIA.items(), free=True)
         self.quantize = Choice(sentences.QUANTIZE.items())
         self.allocation = Choice(sentences.ALLOCATIONS.items())
