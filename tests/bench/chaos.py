@@ -3,9 +3,13 @@
 ``python -m tests.bench.chaos [CELL ...]``. A cell of ``engine-NN`` kills the engine process,
 one of ``window-NN`` a whole window process (off screen), at random moments of their CPU time, so
 that a busy computer changes nothing; the run is resumed, killed again, ... until the search ends by
-itself. Searches follow each other until the cell has its :data:`KILLS`. ``reference`` is a search
-that nobody disturbs, with which decisions are compared; ``memory`` measures a process over 200
-candidates. Each finished cell is a line of ``results/chaos.jsonl``; finished ones are skipped.
+itself. Searches follow each other until the cell has its :data:`KILLS`. Their processes are forks
+of one that has imported TensorFlow, see :mod:`tests.bench.warm`; those of ``cold-engine`` and
+``cold-window`` are started as users start them, with helper process and export.
+
+``reference`` and ``cold-reference`` are searches that nobody disturbs, with which decisions are
+compared; ``memory`` measures a process over 200 candidates. Each finished cell is a line of
+``results/chaos.jsonl``; finished ones are skipped.
 """
 
 from __future__ import annotations
@@ -20,7 +24,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +41,7 @@ from engine.supervise import EngineProcess
 from tests.bench.environment import describe
 
 RESULTS = Path(__file__).parent / "results" / "chaos.jsonl"
-KILLS = 10
+KILLS, COLD_KILLS = 10, 5
 ENGINE_CELLS, WINDOW_CELLS = 10, 5
 CANDIDATES = 200
 GRACE_S = 10.0
@@ -47,6 +53,7 @@ JOB = Job(
     goal=Goal(tolerance=0.05),
     budget=Budget(epochs=2, max_trials=3),
 )
+WARM_JOB = replace(JOB, export=())
 KEPT = {
     ".lock", "job.json", "journal.jsonl", "result.json", "report.html", "model.keras", "log.txt",
     "preview", "exports", "checkpoints",
@@ -60,13 +67,15 @@ def cells() -> list[str]:
     mixed = [
         name for pair in zip(engines[::2], windows, engines[1::2], strict=True) for name in pair
     ]
-    return ["reference", *mixed, "memory"]
+    cold = ["cold-reference", "cold-engine", "cold-window"]
+    return ["reference", *mixed, *cold, "memory"]
 
 
 @dataclass(slots=True)
 class Tally:
     """What the kills of a cell came to."""
 
+    wanted: int
     kills: int = 0
     searches: int = 0
     misses: int = 0
@@ -115,10 +124,23 @@ def _cpu_s(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def search_by_engine(run: Path, victim_after_s: float | None) -> tuple[Victim | None, ev.RunEnded]:
-    """One engine on a run folder, until it ends or is killed."""
-    process = EngineProcess(run)
+def engine_of(run: Path, *, cold: bool) -> EngineProcess:
+    """An engine on a run folder, started."""
+    if cold:
+        process = EngineProcess(run)
+    else:
+        from tests.bench.warm import WarmEngine
+
+        process = WarmEngine(run)
     process.start()
+    return process
+
+
+def search_by_engine(
+    run: Path, victim_after_s: float | None, *, cold: bool
+) -> tuple[Victim | None, ev.RunEnded]:
+    """One engine on a run folder, until it ends or is killed."""
+    process = engine_of(run, cold=cold)
     victim = _victim(process.pid, victim_after_s)
     *_, end = process.events()
     assert isinstance(end, ev.RunEnded)
@@ -127,12 +149,21 @@ def search_by_engine(run: Path, victim_after_s: float | None) -> tuple[Victim | 
     return victim, end
 
 
-def search_by_window(run: Path, victim_after_s: float | None) -> tuple[Victim | None, ev.RunEnded]:
+def search_by_window(
+    run: Path, victim_after_s: float | None, *, cold: bool
+) -> tuple[Victim | None, ev.RunEnded]:
     """One window process on a run folder, until its search ends or it is killed."""
-    command = [sys.executable, "-m", "tests.bench.chaos", "--window", str(run)]
-    with subprocess.Popen(command, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"}) as window:
-        victim = _victim(window.pid, victim_after_s)
-        window.wait()
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    if cold:
+        shown: Any = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.chaos", "--window", str(run)]
+        )
+    else:
+        from tests.bench.warm import Fork, WarmEngine
+
+        shown = Fork(lambda: window(run, WarmEngine))
+    victim = _victim(shown.pid, victim_after_s)
+    shown.wait()
     if victim is not None:
         victim.join()
     ended = RunFolder(run).state().ended
@@ -147,13 +178,15 @@ def _victim(pid: int | None, after_s: float | None) -> Victim | None:
     return victim
 
 
-def window(run: Path) -> None:
+def window(run: Path, engine: type[EngineProcess] = EngineProcess) -> None:
     """A window that goes on with a run and closes at its end."""
     from PySide6.QtWidgets import QApplication
 
+    from gui import engine_thread
     from gui.engine_thread import Search
     from gui.main_window import MainWindow
 
+    engine_thread.EngineProcess = engine  # type: ignore[misc]
     app = QApplication(["secateur"])
     shown = MainWindow()
     shown.show()
@@ -164,21 +197,22 @@ def window(run: Path) -> None:
 
 def killing_cell(name: str) -> dict[str, Any]:
     """Kill, resume, kill ... until there are so many."""
-    kind = name.partition("-")[0]
-    search = search_by_engine if kind == "engine" else search_by_window
+    cold, by_window = name.startswith("cold"), "window" in name
+    search = partial(search_by_window if by_window else search_by_engine, cold=cold)
     rng = random.Random(name)
-    reference = next((line for line in results() if line["cell"] == "reference"), None)
+    wanted = "cold-reference" if cold else "reference"
+    reference = next((line for line in results() if line["cell"] == wanted), None)
     if reference is None:
-        raise SystemExit("run the cell 'reference' first")
-    whole_s = reference["cpu_s"] + (0.0 if kind == "engine" else 2.0)
-    tally = Tally()
-    while tally.kills < KILLS:
+        raise SystemExit(f"run the cell {wanted!r} first")
+    whole_s = reference["cpu_s"] + (2.0 if by_window else 0.0)
+    tally = Tally(wanted=COLD_KILLS if cold else KILLS)
+    while tally.kills < tally.wanted:
         with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
             temporary = Path(scratch) / "tmp"
             temporary.mkdir()
             os.environ["TMPDIR"] = str(temporary)
             tempfile.tempdir = None
-            run = RunFolder.create(Path(scratch) / "run", JOB).path
+            run = RunFolder.create(Path(scratch) / "run", JOB if cold else WARM_JOB).path
             _one_search(run, search, rng, whole_s, tally)
             tally.searches += 1
             tally.equal += decisions(run) == reference["decisions"]
@@ -198,7 +232,7 @@ def killing_cell(name: str) -> dict[str, Any]:
 def _one_search(run: Path, search: Any, rng: random.Random, whole_s: float, tally: Tally) -> None:
     """One search to its end, through as many kills as its random moments bring."""
     while True:
-        wanted = tally.kills < KILLS
+        wanted = tally.kills < tally.wanted
         before = epochs_of(run)
         victim, end = search(run, rng.uniform(0.0, whole_s) if wanted else None)
         if len(tally.lost_epochs) < tally.kills:
@@ -240,14 +274,13 @@ def leftovers(run: Path) -> list[str]:
     return found + [p.name for p in (run / "exports").iterdir() if p.name.startswith(".")]
 
 
-def reference_cell() -> dict[str, Any]:
+def reference_cell(*, cold: bool) -> dict[str, Any]:
     """A search that nobody disturbs, twice: once to measure it, once to see the same again."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
         found = []
         for number in range(2):
-            run = RunFolder.create(Path(scratch) / str(number), JOB).path
-            process = EngineProcess(run)
-            process.start()
+            run = RunFolder.create(Path(scratch) / str(number), JOB if cold else WARM_JOB).path
+            process = engine_of(run, cold=cold)
             assert process.pid is not None
             watched = Victim(process.pid, 1e9)
             watched.start()
@@ -268,8 +301,7 @@ def memory_cell() -> dict[str, Any]:
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
         run = RunFolder.create(Path(scratch) / "run", job).path
-        process = EngineProcess(run)
-        process.start()
+        process = engine_of(run, cold=False)
         engine = psutil.Process(process.pid)
         resident: list[int] = []
         for event in process.events():
@@ -293,9 +325,12 @@ def results() -> list[dict[str, Any]]:
 def run_cell(name: str) -> dict[str, Any]:
     """One cell's line."""
     began = time.monotonic()
-    found = {"reference": reference_cell, "memory": memory_cell}.get(
-        name, lambda: killing_cell(name)
-    )()
+    others: dict[str, Callable[[], dict[str, Any]]] = {
+        "reference": partial(reference_cell, cold=False),
+        "cold-reference": partial(reference_cell, cold=True),
+        "memory": memory_cell,
+    }
+    found = others.get(name, partial(killing_cell, name))()
     return {
         "cell": name, **found, "seconds": time.monotonic() - began, "load": os.getloadavg()[0],
         "environment": jsonio.to_plain(describe()),
@@ -305,7 +340,7 @@ def run_cell(name: str) -> dict[str, Any]:
 def summary() -> None:
     """The sums over all killing cells."""
     for kind in ("engine", "window"):
-        lines = [line for line in results() if line["cell"].startswith(kind)]
+        lines = [x for x in results() if kind in x["cell"] and "kills" in x]
         if lines:
             print(
                 f"{kind}: {sum(x['kills'] for x in lines)} kills in"
