@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -76,6 +77,28 @@ def gain_command(model: Path, custom: str | None = None) -> list[str]:
 def report_command(run: Path) -> list[str]:
     """``secateur report``."""
     return python_command("engine.cli", "report", str(run), "--json")
+
+
+def slim_command(
+    model: Path,
+    out: Path,
+    keep: Mapping[str, float],
+    sparsity: Mapping[str, float],
+    custom: str | None = None,
+) -> list[str]:
+    """``secateur slim`` by group and layer; the plan goes beside the file. It replaces both."""
+    command = python_command("engine.cli", "slim", str(model), "-o", str(out), "--json", "--force")
+    command += ["--keep", "1.0", "--save-plan", str(plan_place(out))]
+    for group, share in keep.items():
+        command += ["--keep", f"{group}={share:g}"]
+    for layer, share in sparsity.items():
+        command += ["--sparsity", f"{layer}={share:g}"]
+    return command if custom is None else [*command, "--custom", custom]
+
+
+def plan_place(out: Path) -> Path:
+    """Where the plan of a model that was shrunk by hand goes."""
+    return out.with_suffix(".plan.json")
 
 
 def compare_command(run: Path, trial: int) -> list[str]:

@@ -13,13 +13,13 @@ curves is the same solution of the Lagrangian.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.channels.cost import cost
 from engine.channels.groups import Channels
+from engine.channels.price import WidthCost, Widths
 from engine.events import SensitivityMeasured
 
 STEP_SHARE = 0.04
@@ -31,9 +31,6 @@ MACS_SHARE = 0.5
 EVENNESS = 0.02
 """Loss in nats added for each e-fold that a group is narrowed by. A probe cannot see what training
 would repair, so among groups that probe alike the cut is spread."""
-
-Widths = Mapping[str, int]
-"""Channels by group id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,62 +70,6 @@ def curves_of(measured: Sequence[SensitivityMeasured], channels: Channels) -> tu
             )
         )
     return tuple(curves)
-
-
-@dataclass(frozen=True, slots=True)
-class _Term:
-    """One weight: its size is ``rest`` times each axis's width, its MACs ``macs`` an element."""
-
-    rest: int
-    axes: tuple[tuple[int, tuple[tuple[str, int], ...]], ...]
-    macs: float
-
-
-class WidthCost:
-    """Parameters and multiply-adds of a model as a function of its groups' widths.
-
-    Every position of a weight's axis belongs to a group or to none, so the size of the weight is a
-    product of sums that are linear in the widths. Exact where every channel of a group is read as
-    often as the others, which a slice or a flatten of part of a tensor breaks.
-    """
-
-    def __init__(self, channels: Channels) -> None:
-        graph = channels.graph
-        self._whole = {group.id: group.channels for group in channels.groups}
-        ids = [group.id for group in channels.groups]
-        macs = {name: layer.macs or 0 for name, layer in cost(graph).layers.items()}
-        self._terms = []
-        for layer in graph.layers.values():
-            elements = sum(w.size for w in layer.weights if len(w.shape) > 1)
-            for spec in layer.weights:
-                rest, axes = 1, []
-                for index, size in enumerate(spec.shape):
-                    units = channels.weight_units(layer.name, spec.name, index)
-                    if units is None:
-                        rest *= size
-                        continue
-                    owners = channels.unit_group[units[units >= 0]]
-                    numbers, counts = np.unique(owners, return_counts=True)
-                    held = tuple(
-                        (ids[n], c) for n, c in zip(numbers.tolist(), counts.tolist(), strict=True)
-                    )
-                    axes.append((int((units < 0).sum()), held))
-                counted = len(spec.shape) > 1 and elements > 0
-                self._terms.append(
-                    _Term(rest, tuple(axes), macs[layer.name] / elements if counted else 0.0)
-                )
-
-    def __call__(self, widths: Widths) -> tuple[float, float]:
-        """Parameters and multiply-adds; a group that is not named is whole."""
-        share = {group: widths.get(group, whole) / whole for group, whole in self._whole.items()}
-        params = macs = 0.0
-        for term in self._terms:
-            size = float(term.rest)
-            for fixed, held in term.axes:
-                size *= fixed + sum(count * share[group] for group, count in held)
-            params += size
-            macs += size * term.macs
-        return params, macs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
