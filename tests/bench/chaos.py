@@ -187,6 +187,7 @@ def window(run: Path, engine: type[EngineProcess] = EngineProcess) -> None:
     from gui.main_window import MainWindow
 
     engine_thread.EngineProcess = engine  # type: ignore[misc]
+    engine_thread.ENGINE_NICENESS = 0
     app = QApplication(["secateur"])
     shown = MainWindow()
     shown.show()
