@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from PySide6.QtCore import QBuffer, QIODevice, QObject, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtCore import (
+    QBuffer,
+    QIODevice,
+    QObject,
+    QPoint,
+    QRect,
+    QSize,
+    Qt,
+    Signal,
+    SignalInstance,
+)
 from PySide6.QtGui import QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
@@ -32,11 +42,18 @@ FILTERS = "PNG picture (*.png);;SVG picture (*.svg);;CSV figures (*.csv)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A view that can be saved: its name for people and files, and its figures, head first."""
+    """A view that can be saved: its name for people and files, and its figures, head first.
+
+    ``clicked`` carries a place on the screen where a view tells clicks of the right button from
+    drags; None: the usual context menu. ``draw`` paints a view as shapes where it
+    would paint itself from pixels.
+    """
 
     name: str
     widget: QWidget
     rows: Rows
+    clicked: SignalInstance | None = None
+    draw: Callable[[QPainter], object] | None = None
 
 
 class Pictures(QObject):
@@ -53,15 +70,17 @@ class Pictures(QObject):
         self._subjects: dict[str, Subject] = {}
         self.ask_place: Callable[[str], str] = self._ask_place
 
-    def add(self, subject: Subject, *, on_click: bool = False) -> None:
-        """Offer a view in a context menu; ``on_click`` where it keeps the right button's drag."""
+    def add(self, subject: Subject) -> None:
+        """Offer a view in its context menu."""
         self._subjects[subject.name] = subject
         widget = subject.widget
-        if not on_click:
-            widget.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-            widget.customContextMenuRequested.connect(
-                lambda point: self.pop_up(subject.name, widget.mapToGlobal(point))
-            )
+        if subject.clicked is not None:
+            subject.clicked.connect(lambda place: self.menu(subject.name).popup(place))
+            return
+        widget.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        widget.customContextMenuRequested.connect(
+            lambda place: self.menu(subject.name).popup(widget.mapToGlobal(place))
+        )
 
     def menu(self, name: str) -> QMenu:
         """The context menu of a view; it deletes itself once closed."""
@@ -70,10 +89,6 @@ class Pictures(QObject):
         menu.addAction("Save as PNG, SVG or CSV \u2026").triggered.connect(lambda: self.save(name))
         menu.addAction("Copy the picture").triggered.connect(lambda: self.copy(name))
         return menu
-
-    def pop_up(self, name: str, place: QPoint) -> None:
-        """Show the context menu of a view."""
-        self.menu(name).popup(place)
 
     def copy(self, name: str) -> None:
         """Put a view's picture on the clipboard."""
@@ -105,8 +120,9 @@ def image_of(widget: QWidget) -> QImage:
     """A widget's picture, :data:`SCALE` pixels for each of its own."""
     image = QImage(widget.size() * SCALE, QImage.Format.Format_ARGB32)
     image.setDevicePixelRatio(SCALE)
-    image.fill(widget.palette().base().color())
-    widget.render(image)
+    painter = QPainter(image)
+    _paint(widget, painter)
+    painter.end()
     return image
 
 
@@ -143,6 +159,13 @@ def _draw(subject: Subject, buffer: QBuffer) -> None:
     generator.setViewBox(QRect(QPoint(0, 0), size))
     generator.setTitle(f"Secateur: {subject.name}")
     painter = QPainter(generator)
-    painter.fillRect(QRect(QPoint(0, 0), size), subject.widget.palette().base())
-    subject.widget.render(painter, QPoint(0, 0))
+    if subject.draw is None:
+        _paint(subject.widget, painter)
+    else:
+        subject.draw(painter)
     painter.end()
+
+
+def _paint(widget: QWidget, painter: QPainter) -> None:
+    painter.fillRect(widget.rect(), widget.palette().base())
+    QWidget.render(widget, painter, QPoint(0, 0))  # a plot has another of this name

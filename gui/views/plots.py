@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QFont
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QPainter
 
 from gui.theme import colours
 
@@ -48,7 +49,12 @@ class UnitAxis(pg.AxisItem):  # type: ignore[misc]
 
 
 class Plot(pg.PlotWidget):  # type: ignore[misc]
-    """A plot in the theme's colours whose range follows the data until zoomed by hand."""
+    """A plot in the theme's colours whose range follows the data until zoomed by hand.
+
+    ``menu_wanted`` carries the place on the screen that was clicked with the right button.
+    """
+
+    menu_wanted = Signal(QPoint)
 
     def __init__(self, name: str, bottom: UnitAxis, left: UnitAxis) -> None:
         super().__init__(axisItems={"bottom": bottom, "left": left})
@@ -62,6 +68,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         view = self.getViewBox()
         view.disableAutoRange()
         view.sigRangeChangedManually.connect(self._on_by_hand)
+        self.scene().sigMouseClicked.connect(self._on_clicked)
         self.restyle()
 
     def fit(self, left: float, right: float, low: float, high: float) -> None:
@@ -72,6 +79,21 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
     def follow(self) -> None:
         """Let the range follow the data again."""
         self.by_hand = False
+
+    def draw(self, painter: QPainter) -> None:
+        """Paint the plot as shapes and words, none of it as pixels."""
+        items = [item for item in self.scene().items() if isinstance(item, pg.GraphicsItem)]
+        for item in items:
+            item.setExportMode(True)
+        self.setCacheMode(self.CacheModeFlag.CacheNone)
+        self.render(painter)
+        self.setCacheMode(self.CacheModeFlag.CacheBackground)
+        for item in items:
+            item.setExportMode(False)
+
+    def _on_clicked(self, click: Any) -> None:
+        if click.button() == Qt.MouseButton.RightButton:
+            self.menu_wanted.emit(click.screenPos().toPoint())
 
     def _on_by_hand(self, *_: object) -> None:
         self.by_hand = True

@@ -226,8 +226,14 @@ class SearchPanel(QStackedWidget):
         ]
         if cloud is not None and loss is not None:
             found += [
-                Subject(name="cloud", widget=cloud.plot, rows=cloud.rows),
-                Subject(name="loss", widget=loss.plot, rows=loss.rows),
+                Subject(
+                    name=name,
+                    widget=view.plot,
+                    rows=view.rows,
+                    clicked=view.plot.menu_wanted,
+                    draw=view.plot.draw,
+                )
+                for name, view in (("cloud", cloud), ("loss", loss))
             ]
         return tuple(found)
 
