@@ -18,7 +18,7 @@ from engine.errors import EngineFailure, UserError
 from engine.job import Job
 from engine.runs import RunFolder
 from engine.runstate import RunState
-from engine.search import finish, needs, regoal
+from engine.search import finish, needs, premises, regoal
 from engine.search.accepted import then_quantized
 from engine.search.allocation import MACS_SHARE, WidthCost, allocate, curves_of
 from engine.search.asking import Asking, Limits, Told
@@ -211,6 +211,7 @@ def _baseline(
     )
     rows = opened.measure.rows(outputs, search.labels)
     value = opened.measure.value(rows)
+    premises.check_baseline(outputs, value, opened.measure.name)
     given = job.goal.target is not None
     target = Target(
         value=value if job.goal.target is None else job.goal.target,
@@ -227,6 +228,8 @@ def _baseline(
             floor=target.floor, sizes=sizes,
         )
     )  # fmt: skip
+    for doubt in premises.doubts(opened.data, outputs):
+        emit(doubt)
     context = complete(job, opened, rows, control)
     emit(context.augmenting.event)
     _warn_of_seen(context, emit)
@@ -337,6 +340,7 @@ def _drive(
     best, number = start.best, start.number
     phase: str | None = None
     failures = 0
+    tried: list[ev.TrialDone] = []
     told = None
     while True:
         try:
@@ -360,6 +364,10 @@ def _drive(
         if trial is None:
             control.checkpoint()
             trial = runner.run(number, ask)
+        tried.append(trial)
+        doubt = premises.constant_metric(target.value, tried)
+        if doubt is not None and not target.given:
+            emit(doubt)
         failures = failures + 1 if trial.value is None else 0
         if failures >= MAX_FAILURES:
             strategy.close()
