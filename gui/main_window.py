@@ -218,6 +218,8 @@ class MainWindow(QMainWindow):
         self.compare.layer_chosen.connect(self._on_layer_chosen)
         self.compare.failed.connect(self.notices.failed)
         self.compare.copied.connect(self.notices.copied)
+        self.layers.by_hand.failed.connect(self.notices.failed)
+        self.layers.by_hand.model_wanted.connect(self.opener.path)
         self.compare.set_up_wanted.connect(lambda: self.show_stage("setup"))
         self.inspector.exclude_wanted.connect(self._on_exclude_wanted)
         self.inspector.compare_wanted.connect(self._on_compare_wanted)
@@ -327,14 +329,16 @@ class MainWindow(QMainWindow):
         found = state.trial(trial)
         if trial < 0:
             self.inspector.show_baseline(state)
+            self.layers.show_trial(trial)
         elif found is not None:
             self.inspector.show_trial(found, state, self.session.run)
+            self.layers.show_trial(trial)
 
     def _on_layer_chosen(self, name: str) -> None:
         found = next((s for s in self.layers.layers if s.name == name), None)
         if found is None:
             return
-        model, source = self.session.wishes.model, self.session.file_on_show
+        model, source = self.session.wishes.model, self.layers.file
         excluded = None if self.session.searching else self._excluded(name)
         self.inspector.show_layer(found, model, self.layers.layers, source, excluded)
         for strip in (self.setup.model_card.strip, self.search.strip):
@@ -419,11 +423,10 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Qt: open what was dropped, models before data."""
+        """Qt: open what was dropped."""
         paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
         event.acceptProposedAction()
-        for path in sorted(paths, key=lambda p: p.suffix.lower() != ".keras"):
-            self.opener.path(path)
+        self.opener.drop(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Qt: ask while a search runs, then end it; nothing is left running."""

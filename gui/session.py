@@ -6,6 +6,7 @@ shows nothing: views call its verbs and follow its signals. All of it lives in t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from engine.runs import RunFolder, new_run_path
 from engine.runstate import RunState
 from engine.telling.record import Record, record_of
 from gui.commands import JsonCommand, evaluate_command
+from gui.consent import code_to_allow
 from gui.data_facts import baseline_in, found_in
 from gui.engine_thread import EngineThread, NewGoal, Search
 from gui.facts import ModelFacts, read_facts
@@ -48,6 +50,8 @@ class Session(QObject):
         ``(ErrorInfo, can_resume)``: something went wrong.
     run_ended
         The search under way reached its end.
+    consent_wanted
+        ``(file, then)``: a Python file must be allowed by hand before ``then`` can go on.
     """
 
     wishes_changed = Signal()
@@ -58,6 +62,7 @@ class Session(QObject):
     run_opened = Signal()
     search_begun = Signal()
     run_ended = Signal()
+    consent_wanted = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None, *, engine: str = "engine.worker") -> None:
         super().__init__(parent)
@@ -98,23 +103,16 @@ class Session(QObject):
         """The search under way."""
         return self._thread
 
-    @property
-    def file_on_show(self) -> Path | None:
-        """The file of the layers on show: of the best checkpoint so far, else the opened model."""
-        best = self.state.best_trial
-        if self.run is not None and best is not None and best.layers:
-            return None if best.checkpoint is None else self.run / best.checkpoint
-        model = self.wishes.model
-        return Path(model.path) if model is not None and model.prunable else None
-
     # wishes
 
-    def open_model(self, path: Path, custom: Path | None = None) -> None:
+    def open_model(
+        self, path: Path, custom: Path | None = None, weights: Path | None = None
+    ) -> None:
         """Read a model file; :attr:`model_read` or :attr:`failed` follows."""
         self.reading = path
         self.refused = None
         self._reading_id = self.tasks.start(
-            lambda: read_facts(path) if custom is None else read_facts(path, custom),
+            lambda: read_facts(path, custom, weights),
             self._on_model_read,
             self._on_model_failed,
         )
@@ -152,9 +150,9 @@ class Session(QObject):
     def measure_baseline(self) -> None:
         """Measure the unpruned model on the search split, without a search."""
         model, data = self.wishes.model, self.wishes.data
-        if model is None or data is None or self.measuring:
+        if model is None or data is None or self.measuring or self._asks(self.measure_baseline):
             return
-        arguments = evaluate_command(Path(model.path), data, self.wishes.goal.metric, model.custom)
+        arguments = evaluate_command(model, data, self.wishes.goal.metric)
         self._previews = QTemporaryDir()
         arguments += ["--preview", self._previews.path()]
         command = JsonCommand(arguments, timeout_s=MEASURE_TIMEOUT_S)
@@ -171,13 +169,20 @@ class Session(QObject):
 
     def start(self) -> None:
         """Begin a search for what was set up."""
-        if self.searching or not self.wishes.ready:
+        if self.searching or not self.wishes.ready or self._asks(self.start):
             return
         job = self.wishes.job()
         base = self.runs_base
         path = new_run_path(job.model, base)
         self.record = Record()
         self.begin(Search(run=path, job=job, module=self._engine))
+
+    def _asks(self, then: Callable[[], None]) -> bool:
+        """Whether a Python file must be allowed before this goes on; ``then`` goes on with it."""
+        code = code_to_allow(self.wishes.job())
+        if code is not None:
+            self.consent_wanted.emit(code, then)
+        return code is not None
 
     def resume_run(self) -> None:
         """Go on with the run that is open and not at its end."""

@@ -1,29 +1,43 @@
-"""The layer table: every layer of the model in view, sortable, filterable, copied as CSV."""
+"""The layers stage: every layer of a model in a table that can be sorted, filtered and copied as
+CSV, linked with the strip, and the page where it is shrunk by hand.
+
+Owns which model's layers are in view: the best so far, or a trial that was chosen here or in the
+cloud.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QHBoxLayout,
     QLineEdit,
     QStackedWidget,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
-from engine.events import LayerState, SensitivityMeasured
-from engine.telling import units
+from engine.events import LayerState, SensitivityMeasured, TrialDone
+from engine.telling import sentences, units
+from engine.telling.compare import comparable
 from engine.telling.sensitivity import at_half
 from gui.models.layers import LayerFilter, LayerTableModel
 from gui.models.rows import LAYER_ROLE
 from gui.session import Session
 from gui.theme import GRID
+from gui.views.by_hand import ByHandPage
 from gui.widgets.basics import button, empty_page, label
 from gui.widgets.strip import LayerStrip
-from gui.widgets.tables import row_table
+from gui.widgets.tables import fit_columns, row_table
+from gui.widgets.tabs import TabRow
+
+LAYERS, BY_HAND = range(2)
+AS_OPENED = -1
+"""Stands for the model before any cut among the trials."""
 
 
 class LayersPanel(QStackedWidget):
@@ -37,6 +51,7 @@ class LayersPanel(QStackedWidget):
         super().__init__()
         self._session = session
         self._probed: tuple[SensitivityMeasured, ...] | None = None
+        self._by_hand: int | None = None
         self.addWidget(self._make_empty())
         page = QWidget()
         self.addWidget(page)
@@ -46,38 +61,65 @@ class LayersPanel(QStackedWidget):
         row = QHBoxLayout()
         row.setSpacing(GRID)
         self.title = label("", "heading", select=True)
-        self.which = label("", "chip")
-        self.words = QLineEdit()
-        self.words.setPlaceholderText("Filter by name, class, group or reason")
-        self.words.setAccessibleName("Filter the layers")
-        self.words.setClearButtonEnabled(True)
-        self.words.setAcceptDrops(False)
-        self.words.setMaximumWidth(40 * GRID)
-        self.weights_only = QCheckBox("With weights only")
-        self.weights_only.setAccessibleName("With weights only")
-        self.copy_button = button("Copy as CSV", self.copy, tip="The rows on show, plain numbers")
+        self.which = QComboBox()
+        self.which.setAccessibleName("Model whose layers are shown")
+        self.which.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.tabs = TabRow(("Layers", "Shrink by hand"))
         row.addWidget(self.title)
         row.addWidget(self.which, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
-        row.addWidget(self.weights_only)
-        row.addWidget(self.words, 2)
-        row.addWidget(self.copy_button)
+        row.addWidget(self.tabs)
         layout.addLayout(row)
         self.strip = LayerStrip()
         layout.addWidget(self.strip)
         self.model = LayerTableModel(self)
         self.filter = LayerFilter(self.model, self)
-        self.table = self._make_table()
-        layout.addWidget(self.table, 1)
-        self.footer = label("", "small")
-        layout.addWidget(self.footer)
+        self.by_hand = ByHandPage(session)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self._make_page())
+        self.pages.addWidget(self.by_hand)
+        layout.addWidget(self.pages, 1)
+        self.which.activated.connect(self._on_which)
+        self.tabs.chosen.connect(self._on_tab)
+        self.by_hand.left_changed.connect(self._show_strip)
+        self.by_hand.layer_chosen.connect(self._on_row_by_hand)
         self.words.textChanged.connect(self._on_filter)
         self.weights_only.toggled.connect(self._on_filter)
         self.strip.chosen.connect(self._on_strip)
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
+        for begun in (session.search_begun, session.run_opened, session.model_read):
+            begun.connect(self._on_begun)
         session.record_changed.connect(self.refresh)
         session.wishes_changed.connect(self.refresh)
         self.refresh()
+
+    def _make_page(self) -> QWidget:
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID)
+        row = QHBoxLayout()
+        row.setSpacing(GRID)
+        self.words = QLineEdit()
+        self.words.setPlaceholderText("Filter by name, class, group or reason")
+        self.words.setAccessibleName("Filter the layers")
+        self.words.setClearButtonEnabled(True)
+        self.words.setAcceptDrops(False)
+        self.words.setMaximumWidth(44 * GRID)
+        self.weights_only = QCheckBox("With weights only")
+        self.weights_only.setAccessibleName("With weights only")
+        self.copy_button = button("Copy as CSV", self.copy, tip="The rows on show, plain numbers")
+        row.addWidget(self.words, 1)
+        row.addWidget(self.weights_only)
+        row.addStretch(1)
+        row.addWidget(self.copy_button)
+        layout.addLayout(row)
+        self.table = row_table(self.filter, "Layers", ())
+        self.table.horizontalHeader().setSectionsMovable(True)
+        layout.addWidget(self.table, 1)
+        self.footer = label("", "small")
+        layout.addWidget(self.footer)
+        return page
 
     def _make_empty(self) -> QWidget:
         return empty_page(
@@ -86,40 +128,97 @@ class LayersPanel(QStackedWidget):
             button("Open a model", self.open_wanted.emit, role="primary", tip="Ctrl+O"),
         )
 
-    def _make_table(self) -> QTableView:
-        widths = (140, 132, 64, 92, 96, 106, 72, 68, 100)
-        table = row_table(self.filter, "Layers", widths)
-        table.horizontalHeader().setSectionsMovable(True)
-        return table
+    @property
+    def trial(self) -> TrialDone | None:
+        """The trial whose layers are shown: chosen here or in the cloud, else the best so far."""
+        state = self._session.state
+        if self._by_hand == AS_OPENED:
+            return None
+        chosen = None if self._by_hand is None else state.trial(self._by_hand)
+        found = chosen or state.best_trial
+        return found if found is not None and found.layers else None
 
     @property
     def layers(self) -> tuple[LayerState, ...]:
-        """The layers on show: of the best model so far, else of the file."""
-        layers = self._session.state.layers
+        """The layers on show."""
+        trial, opened = self.trial, self._session.state.model
+        if trial is not None:
+            return trial.layers
+        if opened is not None:
+            return opened.layers
         model = self._session.wishes.model
-        if not layers and model is not None:
-            layers = model.opened.layers
-        return layers
+        return () if model is None else model.opened.layers
+
+    @property
+    def file(self) -> Path | None:
+        """The file that has the weights of the layers on show."""
+        trial, run, model = self.trial, self._session.run, self._session.wishes.model
+        if trial is not None:
+            return None if run is None or trial.checkpoint is None else run / trial.checkpoint
+        return Path(model.path) if model is not None and model.prunable else None
+
+    def show_trial(self, trial: int) -> None:
+        """Show the layers of a trial, or those of the model as opened."""
+        self._by_hand = trial
+        self.refresh()
 
     def refresh(self) -> None:
         """Show the session's layers."""
-        layers = self.layers
+        session, layers = self._session, self.layers
         self.setCurrentIndex(1 if layers else 0)
-        session = self._session
-        name = session.wishes.model.name if session.wishes.model is not None else ""
-        if not name and session.state.model is not None:
-            name = session.state.model.name
-        self.title.setText(name)
-        best = session.state.best_trial
-        self.which.setText("as opened" if best is None else f"after fine-tune {best.trial}")
+        model, opened = session.wishes.model, session.state.model
+        self.title.setText(model.name if model else opened.name if opened else "")
+        self._show_choices()
+        if self.tabs.current == BY_HAND:
+            self.by_hand.show_model(model)
         if session.state.sensitivity is not self._probed:
             self._probed = session.state.sensitivity
             self.model.set_sensitivity(at_half(session.state))
         if layers is self.model.layers:
             return
+        others = [s.name for s in layers] != [s.name for s in self.model.layers]
         self.model.set_layers(layers)
-        self.strip.set_layers(layers)
+        if others:
+            fit_columns(self.table)
+        self._show_strip()
         self._show_footer()
+
+    def _show_choices(self) -> None:
+        state, trial = self._session.state, self.trial
+        choices = [("As opened", AS_OPENED)]
+        for found in comparable(state):
+            kept = ", the model kept" if found.trial == state.best else ""
+            choices.append((f"{sentences.trial_name(found.kind, found.trial)}{kept}", found.trial))
+        if trial is not None and trial.trial not in [number for _, number in choices]:
+            choices.append((sentences.trial_name(trial.kind, trial.trial), trial.trial))
+        if choices != [(self.which.itemText(i), self.which.itemData(i))
+                       for i in range(self.which.count())]:  # fmt: skip
+            self.which.clear()
+            for text, number in choices:
+                self.which.addItem(text, number)
+        self.which.setCurrentIndex(self.which.findData(AS_OPENED if trial is None else trial.trial))
+        self.which.setEnabled(len(choices) > 1 and self.tabs.current == LAYERS)
+
+    def _show_strip(self) -> None:
+        by_hand = self.tabs.current == BY_HAND and self.by_hand.left
+        self.strip.set_layers(self.by_hand.left if by_hand else self.layers)
+
+    def _on_begun(self) -> None:
+        self._by_hand = None
+        self.refresh()
+
+    def _on_which(self, index: int) -> None:
+        self.show_trial(int(self.which.itemData(index)))
+
+    def _on_tab(self, number: int) -> None:
+        self.pages.setCurrentIndex(number)
+        if number == BY_HAND:
+            self.by_hand.show_model(self._session.wishes.model)
+        self._show_choices()
+        self._show_strip()
+
+    def _on_row_by_hand(self, name: str) -> None:
+        self.strip.select(name)
 
     def select_layer(self, name: str) -> None:
         """Mark a layer in table and strip."""

@@ -73,7 +73,7 @@ def test_that_the_strip_shrinks_with_the_best_model(
     best = ready.session.state.best_trial
     assert best is not None
     assert ready.layers.model.layers == best.layers
-    assert ready.layers.which.text() == "after fine-tune 10"
+    assert ready.layers.which.currentText() == "Fine-tune 10, the model kept"
     assert ready.setup.model_card.numbers.text() == before, "the set-up card tells of the file"
 
 
