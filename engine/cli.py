@@ -21,6 +21,7 @@ from engine.job import (
     INPUT_TYPES,
     Allocation,
     ClassWeight,
+    ImportanceInit,
     Minimise,
     Quantize,
     Seen,
@@ -290,6 +291,8 @@ def _add_prune(commands: Any) -> None:
                         help="how far below the target it may end, 0.01 is one point")  # fmt: skip
     parser.add_argument("--minimise", choices=get_args(Minimise), default="size")
     parser.add_argument("--strategy", choices=get_args(Strategy), default="heuristic")
+    parser.add_argument("--importance-init", choices=get_args(ImportanceInit), default="ones",
+                        help="what the scales of importance weights begin with")  # fmt: skip
     _add_choice(parser)
     parser.add_argument("--allocation", choices=get_args(Allocation), default="sensitivity",
                         help="how a cut is shared out among groups: by probing each, or by one"

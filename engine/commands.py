@@ -147,6 +147,7 @@ def prune(options: argparse.Namespace) -> int:
         through_norms=options.through_norms, exclude=tuple(options.exclude),
         floors=dict(options.floor),
         allocation=options.allocation, sparse_for=options.sparse_for,
+        importance_init=options.importance_init,
         l1_epochs=options.l1_epochs, batch_size=options.batch_size, seed=options.seed,
     )  # fmt: skip
     return _search(options, job, options.out)

@@ -166,6 +166,9 @@ def started(event: ev.TrialStarted) -> str:
         "more_sparsity": f"Zeroing more weights: {what}.",
         "l1_phase": "Training with a pull of the batch-norm scales towards zero, before the cut.",
         "skeleton": "Training with filter skeletons: stripes fall under their thresholds.",
+        "importance": "Training a scale for each channel with the net: its importance.",
+        "weakest": f"Removing the weakest channels of {numbers.get('group')}, untrained: {what}.",
+        "round": f"Every group has broken the tolerance once: training on {what}.",
         "dense_control": "Training the uncut model as long, as a control.",
         "grid": f"Next point of the grid: {what}.",
     }
