@@ -158,6 +158,7 @@ class MainWindow(QMainWindow):
             "sample": self.opener.sample,
             "data_file": self.opener.choose_data_file,
             "data_folder": self.opener.choose_data_folder,
+            "template": self.opener.write_template,
             "open_run": self.opener.choose_run,
             "close_all": self.session.close_all,
             "quit": self.close,
@@ -186,6 +187,7 @@ class MainWindow(QMainWindow):
         session = self.session
         self.rail.chosen.connect(self.show_stage)
         self.opener.opened.connect(self._on_opened)
+        self.opener.written.connect(self.notices.script_written)
         self.opener.refused.connect(self.notices.busy)
         session.failed.connect(self.notices.failed)
         session.record_changed.connect(self._show_status)
@@ -222,6 +224,7 @@ class MainWindow(QMainWindow):
         self.layers.by_hand.model_wanted.connect(self.opener.path)
         self.compare.set_up_wanted.connect(lambda: self.show_stage("setup"))
         self.inspector.exclude_wanted.connect(self._on_exclude_wanted)
+        self.inspector.floor_wanted.connect(self.session.set_floor)
         self.inspector.compare_wanted.connect(self._on_compare_wanted)
         self.export.failed.connect(self.notices.failed)
         self.export.copied.connect(self.notices.copied)
@@ -340,7 +343,8 @@ class MainWindow(QMainWindow):
             return
         model, source = self.session.wishes.model, self.layers.file
         excluded = None if self.session.searching else self._excluded(name)
-        self.inspector.show_layer(found, model, self.layers.layers, source, excluded)
+        floor = self.session.wishes.options.floors.get(found.group or "", 0.0)
+        self.inspector.show_layer(found, model, self.layers.layers, source, excluded, floor)
         for strip in (self.setup.model_card.strip, self.search.strip):
             strip.select(name)
         self.search.measured.select_layer(name)

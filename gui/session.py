@@ -147,6 +147,13 @@ class Session(QObject):
             after = (*before, layer)
         self.set_options(replace(self.wishes.options, exclude=after))
 
+    def set_floor(self, group: str, share: float) -> None:
+        """Let the next search keep at least this share of a group's channels; 0: no floor."""
+        floors = {**self.wishes.options.floors, group: share}
+        if share <= 0.0:
+            del floors[group]
+        self.set_options(replace(self.wishes.options, floors=floors))
+
     def measure_baseline(self) -> None:
         """Measure the unpruned model on the search split, without a search."""
         model, data = self.wishes.model, self.wishes.data

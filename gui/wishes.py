@@ -31,6 +31,7 @@ class Options:
     importance_init: ImportanceInit = "ones"
     round_to: int | None = None
     exclude: tuple[str, ...] = ()
+    floors: dict[str, float] = field(default_factory=dict)
     through_norms: bool = False
     l1_epochs: int = 0
     batch_size: int | None = None
@@ -50,6 +51,7 @@ class Options:
             importance_init=job.importance_init,
             round_to=job.round_to,
             exclude=job.exclude,
+            floors=dict(job.floors),
             through_norms=job.through_norms,
             l1_epochs=job.l1_epochs,
             batch_size=job.batch_size,
@@ -109,6 +111,7 @@ class Wishes:
             importance_init=options.importance_init,
             round_to=options.round_to,
             exclude=options.exclude,
+            floors=dict(options.floors),
             through_norms=options.through_norms,
             l1_epochs=options.l1_epochs,
             batch_size=options.batch_size,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QScrollArea,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from engine.events import LayerState, TrialDone
 from engine.runstate import RunState
@@ -28,6 +36,7 @@ class InspectorPanel(QWidget):
     export_wanted = Signal(object)
     compare_wanted = Signal(int)
     exclude_wanted = Signal(str)
+    floor_wanted = Signal(str, float)
 
     def __init__(self, tasks: Tasks) -> None:
         super().__init__()
@@ -69,6 +78,7 @@ class InspectorPanel(QWidget):
         layout.addWidget(self.weights)
         self.compare_button = button("Compare", self._on_compare, tip="Against the model as opened")
         self.exclude_button = button("Leave it alone", self._on_exclude, tip="For the next search")
+        layout.addWidget(self._make_floor())
         layout.addWidget(self.exclude_button)
         layout.addWidget(self.compare_button)
         layout.addWidget(self.export_button)
@@ -78,6 +88,24 @@ class InspectorPanel(QWidget):
         theme().changed.connect(self._restyle)
         self._restyle()
         self.hide()
+
+    def _make_floor(self) -> QWidget:
+        self.floor_row = QWidget()
+        row = QHBoxLayout(self.floor_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        self.floor = QSpinBox()
+        self.floor.setRange(0, 100)
+        self.floor.setSingleStep(5)
+        self.floor.setSuffix(f"{units.NBSP}%")
+        self.floor.setSpecialValueText("No floor")
+        self.floor.setKeyboardTracking(False)
+        self.floor.setAccessibleName("Keep at least")
+        self.floor.setToolTip("Of the channels of this layer's group, in the next search")
+        self.floor.valueChanged.connect(self._on_floor)
+        row.addWidget(label("Keep at least", "muted"))
+        row.addWidget(self.floor, 1)
+        self._group: str | None = None
+        return self.floor_row
 
     def show_trial(self, trial: TrialDone, state: RunState, run: Path | None) -> None:
         """Facts of a trial."""
@@ -93,6 +121,7 @@ class InspectorPanel(QWidget):
         self._trial = trial.trial
         self.weights.hide()
         self.exclude_button.hide()
+        self.floor_row.hide()
         self.compare_button.setVisible(trial.kind == "fine_tune" and bool(trial.layers))
         self.show()
 
@@ -122,6 +151,7 @@ class InspectorPanel(QWidget):
         self.facts.show_pairs(tuple(pairs))
         self.weights.hide()
         self.exclude_button.hide()
+        self.floor_row.hide()
         self._source = None
         self.export_button.hide()
         self.compare_button.hide()
@@ -134,11 +164,17 @@ class InspectorPanel(QWidget):
         layers: tuple[LayerState, ...] = (),
         source: Path | None = None,
         excluded: bool | None = None,
+        floor: float = 0.0,
     ) -> None:
         """Facts of a layer, and its weights where ``source`` is the file that has them.
 
         ``excluded`` says whether the next search leaves it alone; None: that is not to be chosen.
+        ``floor`` is the share of its group's channels that the next search keeps at least.
         """
+        self._group = None
+        self.floor.setValue(round(100 * floor))
+        self._group = layer.group
+        self.floor_row.setVisible(excluded is False and layer.prunable)
         text = "Let it be cut again" if excluded else "Leave it alone"
         self.exclude_button.setText(text)
         self.exclude_button.setAccessibleName(text)
@@ -157,6 +193,10 @@ class InspectorPanel(QWidget):
 
     def _on_exclude(self) -> None:
         self.exclude_wanted.emit(self.title.text())
+
+    def _on_floor(self, percent: int) -> None:
+        if self._group is not None:
+            self.floor_wanted.emit(self._group, percent / 100)
 
     def _on_compare(self) -> None:
         self.compare_wanted.emit(self._trial)

@@ -196,8 +196,10 @@ class LayersPanel(QStackedWidget):
             self.which.clear()
             for text, number in choices:
                 self.which.addItem(text, number)
-        self.which.setCurrentIndex(self.which.findData(AS_OPENED if trial is None else trial.trial))
-        self.which.setEnabled(len(choices) > 1 and self.tabs.current == LAYERS)
+        by_hand = self.tabs.current == BY_HAND
+        number = AS_OPENED if trial is None or by_hand else trial.trial
+        self.which.setCurrentIndex(self.which.findData(number))
+        self.which.setEnabled(len(choices) > 1 and not by_hand)
 
     def _show_strip(self) -> None:
         by_hand = self.tabs.current == BY_HAND and self.by_hand.left

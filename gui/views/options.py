@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
@@ -30,6 +33,10 @@ class OptionsForm(QWidget):
         self.exclude.setPlaceholderText("conv1, block2/*")
         self.exclude.setClearButtonEnabled(True)
         self.exclude.setAcceptDrops(False)
+        self.floors = QLineEdit()
+        self.floors.setPlaceholderText("conv1=50 %, block2/*=25 %")
+        self.floors.setClearButtonEnabled(True)
+        self.floors.setAcceptDrops(False)
         self.norms = QCheckBox("Allowed")
         self.epochs = Whole(0, 1000, " epochs")
         self.fine_tunes = Whole(0, 1000, " fine-tunes")
@@ -55,6 +62,7 @@ class OptionsForm(QWidget):
             ("Leave alone", self.exclude, "Layers or groups by name or pattern, by comma"),
             ("Cuts in norms", self.norms, "Through layer, group and unit norms"),
             ("Scales begin", self.scales, "Of importance weights, where the strategy trains them"),
+            ("Keep at least", self.floors, "Of the channels of groups, by name or pattern"),
             ("Seed", self.seed, "Same seed, data and versions: same decisions"),
         )
         for number, (text, box, help_text) in enumerate(rows):
@@ -65,6 +73,7 @@ class OptionsForm(QWidget):
         ):  # fmt: skip
             choice.edited.connect(self._on_edit)
         self.exclude.editingFinished.connect(self._on_edit)
+        self.floors.editingFinished.connect(self._on_edit)
         self.norms.toggled.connect(self._on_edit)
         for whole in (
             self.epochs, self.fine_tunes, self.minutes, self.round_to, self.batch_size,
@@ -84,6 +93,8 @@ class OptionsForm(QWidget):
         self.scales.set_value(options.importance_init)
         if names_in(self.exclude.text()) != options.exclude:
             self.exclude.setText(", ".join(options.exclude))
+        if floors_in(self.floors.text()) != options.floors:
+            self.floors.setText(floors_text(options.floors))
         self.norms.setChecked(options.through_norms)
         budget = options.budget
         self.epochs.set_number(budget.epochs)
@@ -110,6 +121,7 @@ class OptionsForm(QWidget):
             importance_init=self.scales.currentData(),
             round_to=self.round_to.number(),
             exclude=names_in(self.exclude.text()),
+            floors=floors_in(self.floors.text()),
             through_norms=self.norms.isChecked(),
             l1_epochs=self.l1_epochs.value(),
             batch_size=self.batch_size.number(),
@@ -129,3 +141,20 @@ class OptionsForm(QWidget):
 def names_in(text: str) -> tuple[str, ...]:
     """Names between commas, each once."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
+
+
+def floors_in(text: str) -> dict[str, float]:
+    """Shares by name from "conv1=50 %, g3=25 %"; what is not of this form is left out."""
+    found = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        with contextlib.suppress(ValueError):
+            percent = float(number.replace("%", "").strip())
+            if name.strip() and 0.0 < percent <= 100.0:
+                found[name.strip()] = percent / 100.0
+    return found
+
+
+def floors_text(floors: Mapping[str, float]) -> str:
+    """Shares by name as text."""
+    return ", ".join(f"{name}={100 * share:g} %" for name, share in floors.items())

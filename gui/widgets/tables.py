@@ -15,7 +15,7 @@ from gui.theme import GRID
 MOST_PX = 30 * GRID
 """A column that is fitted gets no wider than this."""
 
-ROOM_PX = 3 * GRID
+ROOM_PX = 20
 """Of a cell or head beside its text."""
 
 
@@ -53,6 +53,6 @@ def fit_columns(table: QTableView, sample: int = 400) -> None:
             str(model.index(row, column).data() or "")
             for row in range(min(model.rowCount(), sample))
         ]
-        texts.append(str(model.headerData(column, across) or "") + "\u2026")
+        texts.append(str(model.headerData(column, across) or ""))
         widest = max(metrics.horizontalAdvance(text) for text in texts)
         table.setColumnWidth(column, min(MOST_PX, widest + ROOM_PX))
