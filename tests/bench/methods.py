@@ -13,7 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,23 @@ from engine.runstate import fold_all
 from tests.bench.cells import Bench, table
 from tests.bench.environment import describe
 
+MASK_EPOCHS = 30
+"""Epochs of a fine-tune for masks: few images, and no norms whose statistics would help."""
+
+ROUND_EPOCHS, ROUNDS = 5, 10
+"""Epochs and number of the fine-tunes between which importance weights take channels away."""
+
+TERNAUS_EPOCHS = 25
+
+PUBLISHED = (
+    ("published: TernausNet, Inria", "", "6", "", "6.7", "7 on GPUs", "", "0.32", "", ""),
+    ("published: TernausNet, AIRS", "", "", "", "6.4", "", "", "0", "", ""),
+)
+"""Figures of Sawant et al., Applied Sciences 12(21):11184, 2022: other images, whole width."""
+
 MODELS = {
     "unet_nuclei": ("unet_nuclei.keras", "nuclei_128.npz"),
+    "ternaus": ("", "nuclei_128.npz"),
     "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
     "mobilenet_fashion": ("mobilenet_fashion.h5", "fashion_mnist.npz"),
     "resnet20_cifar10": ("resnet20_cifar10.h5", "cifar10.npz"),
@@ -60,14 +75,39 @@ class Cell:
 
 def cells() -> list[Cell]:
     """All cells, the cheap ones first."""
-    unet = Cell(table="unet", model="unet_nuclei", arm="strategy:heuristic", minimise="macs")
-    return [unet]
+    unet = Cell(
+        table="masks", model="unet_nuclei", arm="strategy:heuristic", minimise="macs",
+        epochs=MASK_EPOCHS, fine_tunes=4,
+    )  # fmt: skip
+    importance = replace(
+        unet, arm="strategy:importance", epochs=ROUND_EPOCHS, fine_tunes=ROUNDS
+    )  # fmt: skip
+    found = [unet]
+    for tolerance in (0.005, 0.01, 0.02, 0.05):
+        found.append(replace(importance, table="tolerances", tolerance=tolerance))
+    found += [replace(cell, model="ternaus") for cell in (unet, importance)]
+    return found
 
 
 def needs(cell: Cell, shared: Path) -> Sequence[Path]:
-    """The model and the data of a cell."""
+    """The data of a cell, and its model where that is a file."""
     model, data = MODELS[cell.model]
-    return (shared / "models" / model, shared / "data" / data)
+    files = (shared / "data" / data,)
+    return (*files, shared / "models" / model) if model else files
+
+
+def model_of(cell: Cell, shared: Path) -> Path:
+    """The model of a cell; the TernausNet is trained once and kept among temporary files."""
+    model, data = MODELS[cell.model]
+    if model:
+        return shared / "models" / model
+    from tests.bench.ternaus import data as arrays_of
+    from tests.bench.ternaus import train
+
+    path = Path(tempfile.gettempdir()) / f"secateur-ternaus-{Path(data).stem}.keras"
+    if not path.exists():
+        train(arrays_of("nuclei", shared), TERNAUS_EPOCHS).save(path)
+    return path
 
 
 def run(cell: Cell, shared: Path) -> dict[str, Any]:
@@ -75,7 +115,7 @@ def run(cell: Cell, shared: Path) -> dict[str, Any]:
     from engine.search.session import run_search
     from tests.bench.methods_arms import arm
 
-    model, data = needs(cell, shared)
+    model, data = model_of(cell, shared), shared / "data" / MODELS[cell.model][1]
     began, cpu_began = time.monotonic(), time.process_time()
     with (
         tempfile.TemporaryDirectory(prefix="secateur-bench-") as scratch,
@@ -132,7 +172,9 @@ def part_of(source: Path, subset: int | None, scratch: Path) -> Path:
 
 def summary(lines: Sequence[dict[str, Any]]) -> None:
     """A line a cell: what it came to."""
-    rows = [("cell", "status", "params x", "nonzero x", "MACs x", "latency x", "drop", "minutes")]
+    head = ("cell", "status", "params x", "nonzero x", "MACs x", "latency x", "drop", "pixels",
+            "images needed", "minutes")  # fmt: skip
+    rows: list[Sequence[str]] = [head, *PUBLISHED]
     for line in lines:
         base, final, drop = line["baseline"], line["final"], line["drop"]
         latency = [f["latency_ms"] and f["latency_ms"]["median"] for f in (base, final)]
@@ -141,9 +183,17 @@ def summary(lines: Sequence[dict[str, Any]]) -> None:
             *(f"{base[k] / final[k]:.1f}" for k in ("params", "nonzero", "macs")),
             "" if None in latency else f"{latency[0] / latency[1]:.1f}",
             "" if drop is None else f"{100 * drop['value']:.2f}",
-            f"{line['seconds'] / 60:.1f}",
+            _points(base.get("metrics"), final.get("metrics"), "pixel_accuracy"),
+            f"{line['samples_needed'] or ''}", f"{line['seconds'] / 60:.1f}",
         ))  # fmt: skip
     table(rows)
+
+
+def _points(before: dict[str, float] | None, after: dict[str, float] | None, name: str) -> str:
+    """Points of a metric that were lost, "" where it is none of the task's."""
+    if before is None or after is None or name not in before or name not in after:
+        return ""
+    return f"{100 * (before[name] - after[name]):.2f}"
 
 
 BENCH = Bench(
