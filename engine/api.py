@@ -431,6 +431,7 @@ def compare(run: str | Path, *, trial: int | None = None, again: bool = False) -
     UserError
         Where there is no such run or checkpoint, or the data are not there any more.
     """
+    runs.RunFolder.open(Path(run))
     return _task("engine.comparing:compare", run=str(run), trial=trial, again=again)
 
 

@@ -9,6 +9,7 @@ from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
 from engine import events as ev
+from engine.comparison import Latencies
 from engine.runstate import fold_all
 from engine.telling.compare import comparable, figures, layer_diffs
 from gui.main_window import MainWindow
@@ -51,7 +52,11 @@ def test_that_figures_stand_beside_the_controls_and_say_what_was_not_measured() 
     table = figures(state, other)
     assert row(table.rows, "Accuracy, report split")[2] == "not measured", "one reading, one model"
     assert row(table.rows, "Latency")[2] == "not measured"
-    assert row(table.rows, "Parameters")[3] == "not measured", "that control's sizes"
+    parameters = row(table.rows, "Parameters")
+    assert parameters[3] == parameters[1], "that control has the layers of the model as opened"
+    assert row(table.rows, "TFLite after gzip")[3] == "not measured", "and other weights"
+    timed = Latencies(before=slow, after=fast, before_int8=fast)
+    assert row(figures(state, other, timed).rows, "Latency")[2] == "0.8\u00a0ms"
 
 
 def test_that_layers_are_told_apart_by_what_became_of_them(qtbot: QtBot) -> None:

@@ -1,0 +1,222 @@
+"""Compare by class, by confusion and by sample: from the click to the file in the run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QAbstractItemModelTester
+from pytestqt.qtbot import QtBot
+
+from engine.comparison import place_of
+from engine.errors import EngineFailure
+from gui.commands import JsonCommand
+from gui.compared import Compared
+from gui.main_window import MainWindow
+from gui.models.classes import ClassesModel
+from gui.models.samples import SamplesModel
+from gui.views.compare import CLASSES, LAYERS, SAMPLES, UNMEASURED
+from tests.gui import comparisons
+
+FATAL = QAbstractItemModelTester.FailureReportingMode.Fatal
+
+
+@pytest.fixture
+def ended(ready: MainWindow, qtbot: QtBot, part: Callable[[str], None]) -> tuple[MainWindow, Path]:
+    """A window after the story's search, at the stage, and the run folder."""
+    part("whole")
+    ready.setup.start_button.click()
+    qtbot.waitUntil(lambda: not ready.session.searching, timeout=20_000)
+    ready.show_stage("compare")
+    run = ready.session.run
+    assert run is not None
+    return ready, run
+
+
+def settle(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not window.session.tasks._running, timeout=5_000)
+
+
+def test_that_a_click_evaluates_and_leads_to_classes_cells_and_samples(
+    ended: tuple[MainWindow, Path], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, run = ended
+    asked: list[list[str]] = []
+
+    def answer(command: JsonCommand) -> dict[str, Any]:
+        asked.append(command.arguments)
+        comparisons.keep(run, comparisons.comparison())
+        return {"path": str(place_of(run, 10))}
+
+    monkeypatch.setattr(JsonCommand, "run", answer)
+    panel = window.compare
+    settle(window, qtbot)
+    qtbot.mouseClick(panel.tabs.tabs[CLASSES], Qt.MouseButton.LeftButton)
+    assert panel.pages.currentIndex() == UNMEASURED
+    assert "not measured" in panel.text().splitlines()[-1]
+    qtbot.mouseClick(panel.measure_button, Qt.MouseButton.LeftButton)
+    assert panel.measure_button.text() == "Stop evaluating"
+    qtbot.waitUntil(lambda: panel.comparing.comparison is not None, timeout=5_000)
+    assert asked[0][4:] == ["compare", str(run), "--trial", "10", "--json"]
+    assert place_of(run, 10).is_file()
+    assert panel.pages.currentIndex() == CLASSES
+    model = panel.classes.model
+    texts = [str(model.index(1, c).data()) for c in range(model.columnCount())]
+    assert texts == ["Coat", "2", "50.0\u00a0%", "75.0\u00a0%", "+25.0\u00a0points"]
+    assert model.index(2, 3).data() == "not measured"
+    assert "0.8\u00a0ms" in panel.text().splitlines()[-1], "the latency of this checkpoint"
+
+    cells = panel.classes.map
+    assert [cells.count(0, 0), cells.count(0, 1)] == [1, 1]
+    qtbot.mouseClick(panel.classes.sides.tabs[2], Qt.MouseButton.LeftButton)
+    assert cells.count(1, 2) == 1
+    assert cells.count(1, 0) == -1
+    assert not cells.grab().isNull()
+    centre = cells.cell_rect(1, 2).center().toPoint()
+    qtbot.mouseClick(cells, Qt.MouseButton.LeftButton, pos=centre)
+    assert panel.pages.currentIndex() == SAMPLES
+    samples = panel.samples
+    assert samples.model.samples == (3,)
+    assert samples.change.currentText() == "Coat, taken for Bag, after"
+    facts = samples.model.facts(0)
+    assert facts is not None
+    assert facts.sentence == (
+        "sample 3, true Coat: T-shirt (90\u00a0%) \u2192 Bag (60\u00a0%), wrong in another way"
+    )
+    assert not samples.list.grab().isNull()
+
+
+def test_that_samples_are_filtered_by_what_became_of_them(
+    ended: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, run = ended
+    settle(window, qtbot)
+    comparisons.keep(run, comparisons.comparison())
+    window.compare.choose(8)
+    window.compare.choose(10)
+    qtbot.waitUntil(lambda: window.compare.comparing.comparison is not None, timeout=5_000)
+    qtbot.mouseClick(window.compare.tabs.tabs[SAMPLES], Qt.MouseButton.LeftButton)
+    page = window.compare.samples
+    assert page.model.samples == (0, 1, 3, 5)
+    assert "4 answers changed: 1 got worse, 1 got better" in window.compare.headline.text()
+    for key, expected in (("worse", (0,)), ("better", (1,)), ("other", (3, 5))):
+        page.change.setCurrentIndex(page.change.findData(key))
+        page.change.activated.emit(page.change.currentIndex())
+        assert page.model.samples == expected
+    page.true_class.setCurrentIndex(page.true_class.findData(0))
+    page.true_class.activated.emit(page.true_class.currentIndex())
+    assert page.pages.currentIndex() == 0, "no bag was a T-shirt"
+    compared = window.compare.comparing.compared
+    assert compared is not None
+    picture = compared.thumbnail(3)
+    assert picture is not None
+    assert picture.pixelColor(0, 0).red() == 120, "the third cell of the sheet"
+    assert compared.thumbnail(2) is None
+    assert SamplesModel().rowCount() == 0
+
+
+def test_that_a_comparison_of_something_else_is_not_shown(
+    ended: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, run = ended
+    settle(window, qtbot)
+    comparisons.keep(run, comparisons.comparison(), stamp="another")
+    window.compare.choose(8)
+    window.compare.choose(10)
+    settle(window, qtbot)
+    assert window.compare.comparing.comparison is None
+
+
+def test_that_evaluating_is_given_up_or_fails_without_a_trace(
+    ended: tuple[MainWindow, Path], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, _ = ended
+    panel = window.compare
+    settle(window, qtbot)
+    killed: list[bool] = []
+
+    def slow(command: JsonCommand) -> dict[str, Any]:
+        while not killed:
+            time.sleep(0.005)
+        raise EngineFailure("child.died", "It was ended.")
+
+    monkeypatch.setattr(JsonCommand, "run", slow)
+    monkeypatch.setattr(JsonCommand, "kill", lambda _: killed.append(True))
+    panel.tabs.tabs[SAMPLES].click()
+    panel.measure_button.click()
+    assert "Evaluating" in panel.headline.text()
+    panel.measure_button.click()
+    settle(window, qtbot)
+    assert killed
+    assert not window.banner.isVisible(), "what was given up is no failure"
+    assert panel.measure_button.isEnabled()
+    panel.measure_button.click()
+    qtbot.waitUntil(lambda: window.banner.isVisible(), timeout=5_000)
+    assert "It was ended" in window.banner.message.text()
+    window.banner.hide()
+
+
+def test_that_maps_have_no_samples_that_flip_and_say_so(
+    ended: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, run = ended
+    settle(window, qtbot)
+    why = "Every pixel has an answer of its own here: there are no images that flipped."
+    maps = replace(
+        comparisons.comparison(), task="segmentation", metric="mean_iou", figure="iou",
+        answers=None, thumbnails=None, notes=(why,),
+    )  # fmt: skip
+    comparisons.keep(run, maps)
+    window.compare.choose(8)
+    window.compare.choose(10)
+    qtbot.waitUntil(lambda: window.compare.comparing.comparison is not None, timeout=5_000)
+    window.compare.tabs.tabs[CLASSES].click()
+    assert window.compare.classes.head.text() == "IoU by class"
+    assert "pixel" in window.compare.classes.map.text_of(0, 1)
+    window.compare.classes.map.chosen.emit(0, 1)
+    assert window.compare.pages.currentIndex() == CLASSES, "there is nothing to lead to"
+    window.compare.tabs.tabs[SAMPLES].click()
+    assert window.compare.samples.empty.text() == why
+
+
+def test_that_the_matrix_has_a_path_for_keys(qtbot: QtBot, ended: tuple[MainWindow, Path]) -> None:
+    cells = ended[0].compare.classes.map
+    cells.show_confusion(comparisons.comparison())
+    cells.resize(400, 400)
+    chosen: list[tuple[int, int]] = []
+    cells.chosen.connect(lambda true, found: chosen.append((true, found)))
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Right, Qt.Key.Key_Return):
+        qtbot.keyClick(cells, key)
+    assert chosen == [(1, 1)]
+    assert cells.accessibleDescription().startswith("Coat, right: 1 sample (50.0\u00a0%)")
+    assert cells.cell_at(QPointF(2, 2)) is None
+
+
+def test_that_the_models_hold_qts_contract(qtbot: QtBot) -> None:
+    classes, samples = ClassesModel(), SamplesModel()
+    testers = [QAbstractItemModelTester(m, FATAL) for m in (classes, samples)]
+    found = comparisons.comparison()
+    classes.show_classes(found)
+    assert classes.csv_text().splitlines()[2] == "Coat,2,0.5,0.75"
+    classes.show_classes(None)
+    compared = Compared(comparison=found, cells={})
+    samples.show_samples(compared, (0, 5))
+    last = samples.facts(1)
+    assert last is not None
+    assert last.after == "no number"
+    samples.show_samples(None, ())
+    assert len(testers) == 2
+
+
+def test_that_the_classes_are_copied_as_csv(ended: tuple[MainWindow, Path]) -> None:
+    window, _ = ended
+    window.compare.classes.show_comparison(comparisons.comparison())
+    window.compare.classes.copy_button.click()
+    assert QGuiApplication.clipboard().text().startswith("class,count,as_opened,after")
+    assert window.compare.tabs.current == LAYERS
