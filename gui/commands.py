@@ -18,6 +18,7 @@ from engine.childproc import child_environment, outcome_of, python_command
 from engine.errors import EngineFailure, ErrorInfo
 from engine.job import DataSpec, Quantize
 from engine.modelfile.consent import require_allowed
+from gui.facts import ModelFacts
 
 ExportKind = Literal["tflite", "savedmodel", "keras", "h5"]
 
@@ -35,17 +36,14 @@ class ExportRequest:
     cluster: int | None = None
     data: DataSpec | None = None
     force: bool = False
+    weights: str | None = None
     custom: str | None = None
 
 
-def evaluate_command(
-    model: Path, data: DataSpec, metric: str | None, custom: str | None = None
-) -> list[str]:
+def evaluate_command(model: ModelFacts, data: DataSpec, metric: str | None) -> list[str]:
     """``secateur evaluate`` on the search split."""
-    command = python_command("engine.cli", "evaluate", str(model), *_data_arguments(data))
-    command += ["--split", "search", "--json"]
-    if custom is not None:
-        command += ["--custom", custom]
+    command = python_command("engine.cli", "evaluate", model.path, *_data_arguments(data))
+    command += ["--split", "search", "--json", *_model_arguments(model.weights, model.custom)]
     return command if metric is None else [*command, "--metric", metric]
 
 
@@ -53,8 +51,7 @@ def export_command(request: ExportRequest) -> list[str]:
     """``secateur export``."""
     command = python_command("engine.cli", "export", str(request.source))
     command += ["--to", request.to, "-o", str(request.out), "--json"]
-    if request.custom is not None:
-        command += ["--custom", request.custom]
+    command += _model_arguments(request.weights, request.custom)
     if request.quantize != "none":
         command += ["--quantize", request.quantize]
     if request.sparse:
@@ -68,10 +65,15 @@ def export_command(request: ExportRequest) -> list[str]:
     return [*command, "--force"] if request.force else command
 
 
-def gain_command(model: Path, custom: str | None = None) -> list[str]:
+def gain_command(model: ModelFacts) -> list[str]:
     """``secateur preflight``."""
-    command = python_command("engine.cli", "preflight", str(model), "--json")
-    return command if custom is None else [*command, "--custom", custom]
+    command = python_command("engine.cli", "preflight", model.path, "--json")
+    return [*command, *_model_arguments(model.weights, model.custom)]
+
+
+def template_command(out: Path) -> list[str]:
+    """``secateur template data``; the save dialog has asked whether to replace a file."""
+    return python_command("engine.cli", "template", "data", "-o", str(out), "--force", "--json")
 
 
 def report_command(run: Path) -> list[str]:
@@ -80,20 +82,16 @@ def report_command(run: Path) -> list[str]:
 
 
 def slim_command(
-    model: Path,
-    out: Path,
-    keep: Mapping[str, float],
-    sparsity: Mapping[str, float],
-    custom: str | None = None,
+    model: ModelFacts, out: Path, keep: Mapping[str, float], sparsity: Mapping[str, float]
 ) -> list[str]:
     """``secateur slim`` by group and layer; the plan goes beside the file. It replaces both."""
-    command = python_command("engine.cli", "slim", str(model), "-o", str(out), "--json", "--force")
+    command = python_command("engine.cli", "slim", model.path, "-o", str(out), "--json", "--force")
     command += ["--keep", "1.0", "--save-plan", str(plan_place(out))]
     for group, share in keep.items():
         command += ["--keep", f"{group}={share:g}"]
     for layer, share in sparsity.items():
         command += ["--sparsity", f"{layer}={share:g}"]
-    return command if custom is None else [*command, "--custom", custom]
+    return [*command, *_model_arguments(model.weights, model.custom)]
 
 
 def plan_place(out: Path) -> Path:
@@ -186,6 +184,11 @@ def _answer(arguments: list[str], returncode: int, stdout: bytes, stderr: bytes)
         info = {"kind": "EngineFailure" if returncode == 5 else "UserError", **error_data}
         raise jsonio.from_plain(info, ErrorInfo).to_exception()
     return answer
+
+
+def _model_arguments(weights: str | None, custom: str | None) -> list[str]:
+    named = (("--weights", weights), ("--custom", custom))
+    return [word for option, path in named if path is not None for word in (option, path)]
 
 
 def _data_arguments(data: DataSpec) -> list[str]:

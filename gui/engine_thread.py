@@ -30,10 +30,13 @@ ENGINE_NICENESS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewGoal:
-    """Another goal for a run that has ended; what is None stays as it was."""
+    """Another goal for a run that has ended; what is None stays as it was, or for ``max_trials``
+    is the engine's choice.
+    """
 
     target: float | None = None
     tolerance: float | None = None
+    max_trials: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +159,10 @@ class EngineThread(QThread):
         with self._lock:
             self._record = record
         if search.goal is not None:
-            folder.set_goal(target=search.goal.target, tolerance=search.goal.tolerance)
+            goal = search.goal
+            folder.set_goal(
+                target=goal.target, tolerance=goal.tolerance, max_trials=goal.max_trials
+            )
         return folder.path
 
     def _adopt(self, process: EngineProcess) -> None:

@@ -9,11 +9,12 @@ from engine.runs import JOB
 
 Kind = Literal["model", "data", "run"]
 
-MODEL_FILTER = "Models (*.keras *.h5 *.hdf5 *.tflite saved_model.pb);;All files (*)"
+MODEL_FILTER = "Models (*.keras *.h5 *.hdf5 *.json *.tflite saved_model.pb);;All files (*)"
+WEIGHTS_FILTER = "Weights (*.h5 *.hdf5);;All files (*)"
 CUSTOM_FILTER = "Python files (*.py)"
 DATA_FILTER = "Labelled data (*.npz *.npy *.h5 *.hdf5 *.csv *.py);;All files (*)"
 _IN_SAVEDMODEL = frozenset({"saved_model.pb", "keras_metadata.pb"})
-_HDF5 = frozenset({".h5", ".hdf5"})
+HDF5 = frozenset({".h5", ".hdf5"})
 
 
 def model_place(path: Path) -> Path:
@@ -30,6 +31,6 @@ def kind_of(path: Path, *, has_model: bool, has_data: bool) -> Kind:
         return "model" if (path / "saved_model.pb").is_file() else "data"
     if suffix == ".keras" or suffix == ".tflite":
         return "model"
-    if suffix in _HDF5:
+    if suffix in HDF5:
         return "data" if has_model and not has_data else "model"
     return "data" if suffix in {".npz", ".npy", ".csv", ".py"} else "model"

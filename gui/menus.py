@@ -44,6 +44,7 @@ class Menus:
         file_menu.addSeparator()
         self._add(file_menu, "data_file", "Choose a &data file \u2026", "Ctrl+D")
         self._add(file_menu, "data_folder", "Choose a data &folder \u2026", "Ctrl+Shift+D")
+        self._add(file_menu, "template", "&Write a data script \u2026")
         file_menu.addSeparator()
         self._add(file_menu, "open_run", "Open a r&un \u2026", "Ctrl+Shift+O")
         self._add(file_menu, "close_all", "Ne&w, close what is open", "Ctrl+N")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QTimer, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine import __version__
@@ -111,6 +112,17 @@ class Notices(QWidget):
             f"The window ended while {Path(job.model).name} was set up.",
             "Model, data, goal and options can be taken up again.",
             actions=(Action("Restore", lambda: self._session.take_job(job)),),
+        )
+
+    def script_written(self, path: Path) -> None:
+        """A data script to start from was written."""
+        self.tell(
+            "warn",
+            f"Wrote {path}.",
+            "Fill it in, then choose it as the data file.",
+            actions=(
+                Action("Edit it", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))),
+            ),
         )
 
     def about(self) -> None:

@@ -5,21 +5,32 @@ Owns the file dialogs and what a path is taken for. What is open is :mod:`gui.se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from engine.errors import ErrorInfo
 from engine.job import DataSpec, Goal
 from engine.modelfile.consent import allow, is_allowed
-from gui.files import CUSTOM_FILTER, DATA_FILTER, MODEL_FILTER, kind_of, model_place
+from gui.commands import JsonCommand, template_command
+from gui.files import (
+    CUSTOM_FILTER,
+    DATA_FILTER,
+    HDF5,
+    MODEL_FILTER,
+    WEIGHTS_FILTER,
+    kind_of,
+    model_place,
+)
 from gui.resources import sample_model
 from gui.session import Session
 from gui.settings import Settings
 
 SAMPLE_TOLERANCE = 0.02
 """Some hundreds of digits to report on cannot carry a finer statement."""
+COMMAND_S = 60.0
 
 
 class Opener(QObject):
@@ -31,17 +42,32 @@ class Opener(QObject):
         A model or data was taken up: the set-up stage shows it.
     refused
         A search is under way, so nothing was opened.
+    written
+        Carries the place of a data script that was written to start from.
     """
 
     opened = Signal()
     refused = Signal()
+    written = Signal(object)
 
     def __init__(self, window: QWidget, session: Session, settings: Settings) -> None:
         super().__init__(window)
         self._window = window
         self._session = session
         self._settings = settings
-        self.ask_custom: Callable[[Path, str], bool] = self._ask_custom
+        self.ask_weights: Callable[[Path], Path | None] = self._ask_weights
+        self.ask_code: Callable[[Path, str], bool] = self._ask_code
+        session.consent_wanted.connect(self._on_consent_wanted)
+
+    def drop(self, paths: Sequence[Path]) -> None:
+        """Open what was dropped, models before data; a JSON model with its weights file."""
+        models = [p for p in paths if p.suffix.lower() == ".json"]
+        weights = [p for p in paths if p.suffix.lower() in HDF5]
+        if len(models) == len(weights) == 1 and len(paths) == 2:
+            self.model(models[0], weights[0])
+            return
+        for path in sorted(paths, key=lambda p: p.suffix.lower() != ".keras"):
+            self.path(path)
 
     def path(self, path: Path) -> None:
         """Open a model, data or a run: whichever the path is."""
@@ -56,11 +82,14 @@ class Opener(QObject):
             case "run" if not self._busy():
                 self._session.open_run(path)
 
-    def model(self, path: Path) -> None:
-        """Read a model file and show it."""
-        if not self._busy():
-            self._session.open_model(model_place(path.absolute()))
-            self.opened.emit()
+    def model(self, path: Path, weights: Path | None = None) -> None:
+        """Read a model file and show it; the weights of an architecture in JSON are asked for."""
+        if self._busy():
+            return
+        if path.suffix.lower() == ".json" and weights is None:
+            weights = self.ask_weights(path)
+        self._session.open_model(model_place(path.absolute()), weights=weights)
+        self.opened.emit()
 
     def data(self, path: Path) -> None:
         """Take a file or folder as data."""
@@ -102,7 +131,7 @@ class Opener(QObject):
         if self._busy():
             return
         if not is_allowed(file):
-            if not self.ask_custom(file, model.name):
+            if not self.ask_code(file, f"{model.name} has layers of its own."):
                 return
             allow(file)
         self._session.open_model(model, custom=file.absolute())
@@ -121,16 +150,41 @@ class Opener(QObject):
         if name:
             self.data(Path(name))
 
+    def write_template(self) -> None:
+        """Ask where, and write a commented data script to start from."""
+        title = "Write a data script to start from"
+        name, _ = QFileDialog.getSaveFileName(self._window, title, "data.py", CUSTOM_FILTER)
+        if name:
+            command = JsonCommand(template_command(Path(name)), timeout_s=COMMAND_S)
+            self._session.tasks.start(
+                command.run, lambda *_: self.written.emit(Path(name)), self._on_failed, command.kill
+            )
+
+    def _on_failed(self, _task: int, error: ErrorInfo) -> None:
+        self._session.failed.emit(error, False)
+
     def choose_run(self) -> None:
         """Ask for a run folder."""
         name = QFileDialog.getExistingDirectory(self._window, "Open a run")
         if name and not self._busy():
             self._session.open_run(Path(name))
 
-    def _ask_custom(self, file: Path, model: str) -> bool:
-        from gui.views.custom import CustomDialog
+    def _ask_weights(self, model: Path) -> Path | None:
+        title = f"The weights of {model.name}"
+        name, _ = QFileDialog.getOpenFileName(
+            self._window, title, str(model.parent), WEIGHTS_FILTER
+        )
+        return Path(name) if name else None
 
-        return CustomDialog(file, model, self._window).exec() == CustomDialog.DialogCode.Accepted
+    def _on_consent_wanted(self, file: Path, then: Callable[[], None]) -> None:
+        if self.ask_code(file, "A data script or a criterion of your own is to be used."):
+            allow(file)
+            then()
+
+    def _ask_code(self, file: Path, what_for: str) -> bool:
+        from gui.views.custom import CodeDialog
+
+        return CodeDialog(file, what_for, self._window).exec() == CodeDialog.DialogCode.Accepted
 
     def _busy(self) -> bool:
         if self._session.searching:

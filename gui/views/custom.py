@@ -1,4 +1,4 @@
-"""The dialog that asks whether a Python file of custom layers may run: it shows the file.
+"""The dialog that asks whether a Python file may run: it shows the file.
 
 Owns the question alone; who remembers the answer is :mod:`engine.modelfile.consent`.
 """
@@ -16,28 +16,28 @@ from gui.widgets.basics import button, label
 SHOWN_BYTES = 1 << 20
 
 
-class CustomDialog(QDialog):
+class CodeDialog(QDialog):
     """Shows a file and asks; accepted where the person allows it.
 
     Parameters
     ----------
     file
         The Python file.
-    model
-        Name of the model that wants it.
+    what_for
+        Why it is to run, as a sentence.
     """
 
-    def __init__(self, file: Path, model: str, parent: QWidget | None = None) -> None:
+    def __init__(self, file: Path, what_for: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Allow a file of custom layers")
+        self.setWindowTitle("Allow a Python file")
         self.setMinimumSize(90 * GRID, 70 * GRID)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 3 * GRID)
         layout.setSpacing(2 * GRID)
-        layout.addWidget(label(f"May {file.name} run with {model}?", "heading", wrap=True))
+        layout.addWidget(label(f"May {file.name} run?", "heading", wrap=True))
         layout.addWidget(
             label(
-                "The model has layers of its own. This file is code, and runs with your rights"
+                f"{what_for} This file is code, and runs with your rights"
                 " in the engine process. Allow it only if you know where it comes from. The"
                 " answer is remembered for the file as it is now; a change asks again.",
                 "muted",
@@ -54,7 +54,7 @@ class CustomDialog(QDialog):
         row = QHBoxLayout()
         row.addStretch(1)
         self.cancel_button = button("Cancel", self.reject)
-        self.allow_button = button("Allow and open", self.accept, role="primary")
+        self.allow_button = button("Allow", self.accept, role="primary")
         row.addWidget(self.cancel_button)
         row.addWidget(self.allow_button)
         layout.addLayout(row)

@@ -205,6 +205,7 @@ class ExportPanel(QScrollArea):
             cluster=self.cluster.currentData() if to == "tflite" else None,
             data=None if run else self._session.wishes.data,
             force=self.replace.isChecked() and self.replace.isVisibleTo(self),
+            weights=None if model is None else model.weights,
             custom=None if model is None else model.custom,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
@@ -65,7 +64,7 @@ class GainLine(QWidget):
         model = self._session.wishes.model
         if model is None or self._asked is not None:
             return
-        arguments = gain_command(Path(model.path), model.custom)
+        arguments = gain_command(model)
         command = JsonCommand(arguments, timeout_s=TIMEOUT_S)
         self._asked = self._session.tasks.start(
             command.run, self._on_measured, self._on_failed, command.kill

@@ -11,6 +11,7 @@ from engine.telling import units
 from gui.engine_thread import NewGoal
 from gui.theme import GRID
 from gui.widgets.basics import button, label
+from gui.widgets.fields import Whole
 
 
 class NewGoalRow(QWidget):
@@ -32,6 +33,8 @@ class NewGoalRow(QWidget):
         self.tolerance = _spin("Tolerance")
         self.tolerance.setMinimum(0.0)
         self.floor = label("", "muted")
+        self.fine_tunes = Whole(0, 1000, " fine-tunes", auto="Fine-tunes: automatic")
+        self.fine_tunes.setAccessibleName("Most fine-tunes for the new goal")
         self.go = button(
             "Search again",
             self._on_go,
@@ -45,6 +48,7 @@ class NewGoalRow(QWidget):
             label("with a tolerance of"),
             self.tolerance,
             self.floor,
+            self.fine_tunes,
         ):
             row.addWidget(part)
         row.addStretch(1)
@@ -91,6 +95,7 @@ class NewGoalRow(QWidget):
         return NewGoal(
             target=None if same else self.target.value() / self._scale,
             tolerance=round(self.tolerance.value() / self._scale, 9),
+            max_trials=self.fine_tunes.number(),
         )
 
     def _on_edit(self) -> None:

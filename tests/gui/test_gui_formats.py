@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,15 @@ from pytestqt.qtbot import QtBot
 from engine.errors import UserError
 from engine.job import DataSpec
 from engine.modelfile.consent import is_allowed
+from gui import session as session_module
 from gui.commands import JsonCommand, evaluate_command
+from gui.facts import ModelFacts
 from gui.files import model_place
 from gui.main_window import MainWindow
-from gui.views.custom import CustomDialog
+from gui.views.custom import CodeDialog
 from tests.engine import modelfile_hostile as hostile
 from tests.engine import modelfile_writers as writers
+from tests.gui import story
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +84,7 @@ def test_that_a_model_with_layers_of_its_own_asks_for_their_file(
         asked.append(file.name)
         return len(asked) > 1
 
-    window.opener.ask_custom = answer
+    window.opener.ask_code = answer
     window.opener.path(custom_model)
     qtbot.waitUntil(lambda: window.banner.isVisible(), timeout=30_000)
     assert "MyLayer" in window.banner.message.text()
@@ -104,17 +108,67 @@ def test_that_a_model_with_layers_of_its_own_asks_for_their_file(
 
 
 def test_that_a_changed_file_is_not_run_by_a_command_of_the_window(code: Path) -> None:
-    command = evaluate_command(Path("m.keras"), DataSpec(source="digits"), None, str(code))
+    model = replace(story.facts(), custom=str(code))
+    command = evaluate_command(model, DataSpec(source="digits"), None)
     with pytest.raises(UserError) as caught:
         JsonCommand(command, timeout_s=60.0).run()
     assert caught.value.code == "custom.untrusted"
 
 
+def test_that_code_that_is_typed_or_dropped_is_asked_for_before_it_runs(
+    ready: MainWindow, qtbot: QtBot, code: Path
+) -> None:
+    asked: list[tuple[str, str]] = []
+    answers = [False, True, True]
+
+    def answer(file: Path, what_for: str) -> bool:
+        asked.append((file.name, what_for))
+        return answers[len(asked) - 1]
+
+    ready.opener.ask_code = answer
+    ready.opener.path(code)
+    assert ready.session.wishes.data == DataSpec(source=str(code))
+    ready.setup.start_button.click()
+    assert not ready.session.searching, "not allowed, not run"
+    assert asked == [("mine.py", "A data script or a criterion of your own is to be used.")]
+    ready.setup.start_button.click()
+    assert ready.session.searching
+    assert is_allowed(code)
+    qtbot.waitUntil(lambda: not ready.session.searching, timeout=20_000)
+    ready.setup.start_button.click()
+    assert len(asked) == 2, "allowed once, asked no more"
+    qtbot.waitUntil(lambda: not ready.session.searching, timeout=20_000)
+
+
+def test_that_an_architecture_in_json_is_opened_with_its_weights(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    read: list[tuple[str, str | None]] = []
+
+    def facts(path: Path, custom: Path | None = None, weights: Path | None = None) -> ModelFacts:
+        read.append((path.name, None if weights is None else weights.name))
+        return replace(story.facts(str(path)), weights=None if weights is None else str(weights))
+
+    monkeypatch.setattr(session_module, "read_facts", facts)
+    net, arrays = tmp_path / "net.json", tmp_path / "net.weights.h5"
+    net.write_text("{}")
+    arrays.write_bytes(b"")
+    window.opener.ask_weights = lambda _model: arrays
+    window.opener.path(net)
+    qtbot.waitUntil(lambda: window.session.wishes.model is not None, timeout=10_000)
+    window.session.set_data(DataSpec(source="digits"))
+    assert window.session.wishes.job().weights == str(arrays)
+    window.session.close_all()
+    window.opener.drop([arrays, net])
+    qtbot.waitUntil(lambda: window.session.wishes.model is not None, timeout=10_000)
+    assert read == [("net.json", "net.weights.h5")] * 2
+
+
 def test_that_the_dialog_shows_the_file(qtbot: QtBot, code: Path) -> None:
-    dialog = CustomDialog(code, "own.keras")
+    dialog = CodeDialog(code, "own.keras")
     qtbot.addWidget(dialog)
     dialog.show()
     assert dialog.text.toPlainText() == code.read_text()
     assert dialog.text.isReadOnly()
     dialog.allow_button.click()
-    assert dialog.result() == CustomDialog.DialogCode.Accepted
+    assert dialog.result() == CodeDialog.DialogCode.Accepted

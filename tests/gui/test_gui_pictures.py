@@ -60,7 +60,7 @@ def test_that_a_view_becomes_each_kind_of_file(
     assert drawn.count("<path") + drawn.count("<text") + drawn.count("<polyline") > 10
     assert "<image" not in drawn, "lines, not pixels"
     rows = list(csv.reader(lines(save(finished, qtbot, name, tmp_path / "a.csv"))))
-    assert len(rows) > 5
+    assert len(rows) > 2
     assert {len(row) for row in rows} == {len(rows[0])}
     assert "Saved" in finished.banner.message.text()
 

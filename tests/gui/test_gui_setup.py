@@ -110,7 +110,7 @@ def test_that_the_last_model_asked_for_wins(
 ) -> None:
     import time
 
-    def slow_facts(path: Path) -> Any:
+    def slow_facts(path: Path, *_: object) -> Any:
         time.sleep(0.4 if path.name == "first.keras" else 0.05)
         return story.facts(str(path))
 
@@ -266,7 +266,7 @@ def test_that_command_lines_carry_every_choice(tmp_path: Path) -> None:
     from gui.commands import ExportRequest
 
     data = DataSpec(source="d.npz", test="t.npz", preprocess="0-1", seen="no")
-    command = evaluate_command(Path("m.keras"), data, "top5")
+    command = evaluate_command(story.facts("m.keras"), data, "top5")
     for pair in (("--data", "d.npz"), ("--test", "t.npz"), ("--preprocess", "0-1"),
                  ("--seen", "no"), ("--metric", "top5"), ("--split", "search")):  # fmt: skip
         assert command[command.index(pair[0]) + 1] == pair[1]
