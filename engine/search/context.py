@@ -282,7 +282,8 @@ def complete(
     data, task, measure = opened.data, opened.task, opened.measure
     predictor = Predictor(opened.model, opened.transform, batch_size=batch_for(train.images))
     augmenting = choose_augmentation(job, predictor, data, task, measure.name, control)
-    loss = loss_of(task, data.ignore_label, rooms.class_weights(data, job.data, measure.name))
+    class_weights = rooms.class_weights(data, job.data, measure.name)
+    loss = loss_of(task, data.ignore_label, class_weights, data.script)
     teacher = train_rows = None
     first_rate = settings.learning_rate
     watch = StepWatch(control)
@@ -340,6 +341,7 @@ def loss_of(
     task: rooms.Task,
     ignore_label: int | None = None,
     class_weights: tuple[float, ...] | None = None,
+    script: rooms.Script | None = None,
 ) -> LossSpec:
     """The training loss that belongs to a task, or that its data script brings.
 
@@ -348,14 +350,15 @@ def loss_of(
     UserError
         Where a script judges by a metric of its own and says no loss.
     """
+    own = script if task.script is None else task.script
+    if own is not None and own.loss is not None:
+        return LossSpec(kind="script", from_logits=True, script=own)
     if task.script is not None:
-        if task.script.loss is None:
-            raise UserError(
-                "data.script",
-                "The data script has a metric of its own and no loss to train by.",
-                "Add loss(y_true, y_pred) to it.",
-            )
-        return LossSpec(kind="script", from_logits=True, script=task.script)
+        raise UserError(
+            "data.script",
+            "The data script has a metric of its own and no loss to train by.",
+            "Add loss(y_true, y_pred) to it.",
+        )
     if task.kind == "regression":
         return LossSpec(kind="values", from_logits=True)
     binary = task.kind in ("binary", "multilabel", "binary_segmentation")

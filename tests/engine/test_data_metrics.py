@@ -96,9 +96,13 @@ def test_that_map_metrics_agree_with_scikit_learn(rng: np.random.Generator) -> N
     expected = oracle.jaccard_score(labels.ravel(), found.ravel(), average="macro")
     assert of("mean_iou", outputs, labels, what) == pytest.approx(expected)
     assert of("pixel_accuracy", outputs, labels, what) == pytest.approx((labels == found).mean())
+    expected = oracle.f1_score(labels.ravel(), found.ravel(), average="macro")
+    assert of("mean_dice", outputs, labels, what) == pytest.approx(expected)
     binary, soft = labels > 0, rng.random((6, 5, 4, 1))
     expected = oracle.jaccard_score(binary.ravel(), soft.ravel() > 0.5)
     assert of("iou", soft, binary, task("binary_segmentation", 1)) == pytest.approx(expected)
+    expected = oracle.f1_score(binary.ravel(), soft.ravel() > 0.5)
+    assert of("dice", soft, binary, task("binary_segmentation", 1)) == pytest.approx(expected)
 
 
 def test_that_ignored_pixels_do_not_count(rng: np.random.Generator) -> None:

@@ -8,15 +8,17 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from engine import api
 from engine.control import EngineControl
 from engine.data.trust import trust
 from engine.errors import UserError
 from engine.job import Budget, DataSpec, Goal, Job
-from engine.search.context import Context, complete, open_data, open_files
+from engine.search.context import Context, complete, loss_of, open_data, open_files
 from engine.training.evaluate import predict_outputs
 from engine.training.finetune import fine_tune
+from engine.training.losses import fit_labels, label_loss
 
 # Keras 3.15 saves by a conversion of which NumPy 2 warns
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -249,6 +251,22 @@ def test_that_a_metric_without_a_loss_can_judge_but_not_prune(tmp_path: Path) ->
     assert not opened.measure.higher_is_better
     with pytest.raises(UserError, match="no loss to train by"):
         complete(wanted, opened, np.zeros((1, 2)), EngineControl())
+
+
+def test_that_a_loss_alone_takes_the_place_of_the_task_s(tmp_path: Path) -> None:
+    inputs, x = body()
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalMaxPooling2D()(x)))
+    script = RECORDS_FREE + "def loss(y_true, y_pred): return (y_pred[:, 0] - 7.0) ** 2\n"
+    wanted = job(tmp_path, model, script)
+    file, weights = open_files(wanted)
+    opened = open_data(wanted, file, weights)
+    assert (opened.task.kind, opened.measure.name) == ("classification", "accuracy")
+    spec = loss_of(opened.task, script=opened.data.script)
+    logits = tf.constant([[9.0, 0.0, 0.0], [4.0, 0.0, 0.0]])
+    values, weight = label_loss(logits, fit_labels(tf.constant([0, 2]), logits, spec), spec)
+    assert values.numpy().tolist() == [4.0, 9.0]
+    assert weight.numpy().tolist() == [1.0, 1.0]
+    assert loss_of(opened.task).kind == "categorical"
 
 
 RECORDS_FREE = (

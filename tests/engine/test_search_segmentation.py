@@ -14,6 +14,11 @@ from engine.inspection import inspect_model
 from engine.job import Budget, DataSpec, Goal, Job
 from tests.engine.test_channels_segmentation import unet
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
 TOLERANCE = 0.05
 
 
@@ -58,7 +63,6 @@ def search(material: tuple[Path, Path], run: Path, **changes: Any) -> dict[str, 
     return api.prune(job, run)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{"strategy": "importance"}, {"criterion": "importance"}, {}], ids=str
 )
@@ -79,7 +83,6 @@ def test_that_a_net_for_masks_gets_smaller_and_holds(
     assert layers[-1]["output_shape"] == [16, 24, 1]
 
 
-@pytest.mark.slow
 def test_that_evaluate_tells_every_metric_of_masks(material: tuple[Path, Path]) -> None:
     model, data = material
     answer = api.evaluate(model, data)
@@ -90,7 +93,6 @@ def test_that_evaluate_tells_every_metric_of_masks(material: tuple[Path, Path]) 
     assert other["value"] == answer["metrics"]["pixel_accuracy"]
 
 
-@pytest.mark.slow
 def test_that_another_ranking_is_refused(material: tuple[Path, Path], tmp_path: Path) -> None:
     from engine.errors import UserError
 
