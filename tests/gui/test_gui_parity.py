@@ -25,7 +25,8 @@ PRUNE = (
     " --class-weight balanced --target 0.91 --tolerance 0 --minimise latency"
     " --floor g2=0.5 --importance-init random --strategy structured --criterion taylor"
     " --exclude conv1 --exclude block2/* --through-norms --allocation global"
-    " --sparse-for speed --quantize int8 --epochs 3 --max-trials 5 --time 10m --l1-epochs 2 --batch-size 32 --round 4 --seed 7"
+    " --sparse-for speed --quantize int8 --epochs 3"
+    " --max-trials 5 --time 10m --l1-epochs 2 --batch-size 32 --round 4 --seed 7"
 )
 """Every option of ``prune`` that the window sets, each with another value than its default."""
 
