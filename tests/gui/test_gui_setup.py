@@ -220,13 +220,16 @@ def test_that_the_baseline_is_measured_on_demand_with_the_command_line(
 
     def answer(command: JsonCommand) -> dict[str, Any]:
         asked.append(command.arguments)
-        return {"metric": "accuracy", "value": 0.932, "samples": 5000}
+        metrics = {"accuracy": 0.932, "macro_f1": 0.914}
+        return {"metric": "accuracy", "value": 0.932, "samples": 5000, "metrics": metrics}
 
     monkeypatch.setattr(JsonCommand, "run", answer)
     ready.setup.data_card.measure_button.click()
     qtbot.waitUntil(lambda: ready.session.baseline is not None, timeout=5_000)
     assert asked[0][3:6] == ["engine.cli", "evaluate", "/models/vgg_story.keras"]
-    assert f"93.2{NBSP}%" in ready.setup.data_card.baseline.text()
+    told = ready.setup.data_card.baseline.text()
+    assert f"93.2{NBSP}%" in told
+    assert f"beside it macro F1 91.4{NBSP}%" in told
     ready.session.set_data(DataSpec(source="other.npz"))
     assert ready.session.baseline is None, "of other data nothing is measured"
 
