@@ -19,6 +19,7 @@ from engine.report.page import report_data, report_page, write_report
 from engine.report.pictures import cloud_svg, log_steps, round_steps, strip_svg
 from engine.runs import RunFolder
 from engine.telling import sentences
+from engine.telling.ending import beside_words
 from engine.telling.record import record_of
 from tests.gui import story
 
@@ -90,6 +91,30 @@ def test_that_a_report_is_one_page_that_loads_nothing_and_runs_nothing() -> None
     assert "url(" not in page
     assert "@import" not in page
     assert json.loads(reader.data) == data
+
+
+def test_that_the_other_metrics_of_the_task_stand_beside_its_own() -> None:
+    others = {"pixel_accuracy": (0.9696, 0.9681), "dice": (0.8949, 0.889)}
+    events = [
+        replace(event, others=others) if isinstance(event, ev.ReportMeasured) else event
+        for event in story.whole()
+    ]
+    record = record_of(events)
+    data = report_data(record)
+    rows = data["beside"]["rows"]
+    assert [row[0] for row in rows] == ["pixel accuracy", "Dice"]
+    assert "97.0" in rows[0][1]
+    assert "96.8" in rows[0][2]
+    words = " ".join(read(report_page(record, data)).words)
+    assert all(cell in words for row in rows for cell in row)
+    metric = record.state.baseline.metric
+    for side, figures in (("baseline", 0), ("final", 1)):
+        found = data["result"][side]["metrics"]
+        assert found == {metric: data["result"][side]["report"]} | {
+            name: both[figures] for name, both in others.items()
+        }
+    assert "pixel accuracy" in beside_words(record.state)
+    assert beside_words(record_of(story.whole()).state) == ""
 
 
 def test_that_it_tells_each_decision_in_the_sentences_of_the_window() -> None:
