@@ -19,9 +19,7 @@ class ClassesModel(RowsModel[ByClass]):
     def __init__(self, parent: QObject | None = None) -> None:
         self.metric = "accuracy"
         columns: tuple[Column[ByClass], ...] = (
-            Column(
-                head="Class", text=lambda r: r.name, key=lambda r: r.name.lower(), number=False
-            ),
+            Column(head="Class", text=lambda r: r.name, key=lambda r: r.name.lower(), number=False),
             Column(
                 head="Count",
                 text=lambda r: units.count(r.count),

@@ -92,7 +92,9 @@ class ClassesPage(QWidget):
         listed = found is not None and found.answers is not None
         click = " Click a cell to see its samples." if listed else ""
         notes = "" if found is None or listed else " " + " ".join(found.notes)
-        self.help.setText(f"The stronger the shade, the larger the share of the true class.{click}{notes}")
+        self.help.setText(
+            f"The stronger the shade, the larger the share of the true class.{click}{notes}"
+        )
 
     def copy(self) -> None:
         """Copy the table as CSV."""
