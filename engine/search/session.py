@@ -297,8 +297,10 @@ def _keras_bytes(opened: Opened) -> int:
 
 def _strategy(context: Context, budget: Budgeted, known: tuple[Told, ...]) -> Asking:
     sizes = counts(context.candidate.graph, context.candidate.weights)
-    by_channels = context.job.goal.minimise in ("macs", "latency", "file")
-    by_channels = by_channels and context.job.strategy == "heuristic"
+    job = context.job
+    by_channels = job.strategy in ("structured", "importance") or (
+        job.strategy == "heuristic" and job.goal.minimise in ("macs", "latency", "file")
+    )
     path = () if context.path is None else context.path.points
     limits = Limits(
         fine_tunes=budget.fine_tunes,
