@@ -29,9 +29,14 @@ class ByHand:
     """
 
     def __init__(
-        self, path: Path, layers: tuple[LayerState, ...], custom: Path | None = None
+        self,
+        path: Path,
+        layers: tuple[LayerState, ...],
+        *,
+        weights: Path | None = None,
+        custom: Path | None = None,
     ) -> None:
-        graph = read_model(path, custom=custom).graph
+        graph = read_model(path, weights=weights, custom=custom).graph
         channels = trace(graph)
         self.layers = layers
         self.groups: dict[str, ChannelGroup] = {g.id: g for g in channels.groups}

@@ -168,9 +168,11 @@ class ByHandPage(QStackedWidget):
             self.words.setText("A TensorFlow Lite file can be looked at, and not shrunk.")
             return
         self.words.setText("Reading the model \u2026")
-        path, custom = Path(facts.path), None if facts.custom is None else Path(facts.custom)
+        weights, custom = (None if p is None else Path(p) for p in (facts.weights, facts.custom))
         self._reading = self._session.tasks.start(
-            lambda: ByHand(path, facts.opened.layers, custom), self._on_read, self._on_read_failed
+            lambda: ByHand(Path(facts.path), facts.opened.layers, weights=weights, custom=custom),
+            self._on_read,
+            self._on_read_failed,
         )
 
     def save(self, out: Path) -> None:
@@ -179,9 +181,7 @@ class ByHandPage(QStackedWidget):
         if facts is None or self.saving:
             return
         self.out = out
-        arguments = slim_command(
-            Path(facts.path), out, self.model.keep, self.model.sparsity, facts.custom
-        )
+        arguments = slim_command(facts, out, self.model.keep, self.model.sparsity)
         command = JsonCommand(arguments, timeout_s=TIMEOUT_S)
         self._saving = self._session.tasks.start(
             command.run, self._on_saved, self._on_save_failed, command.kill
