@@ -82,7 +82,7 @@ def with_folds(
         if "bias" in arrays:
             arrays["bias"] = (arrays["bias"] + values).astype(arrays["bias"].dtype)
             continue
-        norm = _only_norm(graph, name)
+        norm = only_norm(graph, name)
         if norm is not None and "moving_mean" in out.get(norm, {}):
             mean = out[norm]["moving_mean"]
             out[norm]["moving_mean"] = (mean - values).astype(mean.dtype)
@@ -118,7 +118,7 @@ def with_gamma(graph: LayerGraph, weights: Weights) -> tuple[LayerGraph, Weights
     return replace(graph, layers=layers), out
 
 
-def _only_norm(graph: LayerGraph, name: str) -> str | None:
+def only_norm(graph: LayerGraph, name: str) -> str | None:
     """The batch norm that alone reads the only call of a layer without an activation."""
     calls = list(graph.calls(name))
     activation = graph.layers[name].config.get("activation")

@@ -54,7 +54,7 @@ def addition_of(
         )  # fmt: skip
     if ask.theta > 0:
         each = steps_per_epoch(len(context.data.train), context.settings.batch_size)
-        pull = pull_for(context.epochs * each, context.settings, "mixed")
+        pull = pull_for(ask.theta, context.epochs * each, context.settings, "mixed")
         return Skeletons(model, channels, SkeletonSettings(theta=ask.theta, pull=pull))
     return None
 

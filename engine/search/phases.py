@@ -34,7 +34,7 @@ from engine.training.settings import FineTuneSettings, steps_per_epoch
 PHASE_STEPS = 200
 """Training steps of a phase, about."""
 
-PHASE_THETA = 0.05
+PHASE_THETA = 0.1
 """Factor of the thresholds of skeletons that only rank: an entry that falls so low is gone."""
 
 Phase = Callable[[Context, Candidate, EngineControl], Scores]
@@ -94,9 +94,8 @@ def skeleton(context: Context, candidate: Candidate, control: EngineControl) -> 
     """What is left of each filter's stripes after training with skeletons under their penalty."""
     part, settings = settings_of(context)
     model, channels = _live(context, candidate)
-    wanted = skeletons.SkeletonSettings(
-        theta=PHASE_THETA, pull=skeletons.pull_for(_steps(part, settings), settings, "mixed")
-    )
+    pull = skeletons.pull_for(PHASE_THETA, _steps(part, settings), settings, "mixed")
+    wanted = skeletons.SkeletonSettings(theta=PHASE_THETA, pull=pull)
     beside = skeletons.Skeletons(model, channels, wanted)
     _train(context, model, part, settings, beside, control)
     return by_group(channels, beside.sizes())

@@ -14,14 +14,13 @@ from engine.search.accepted import Accepted, ask_fine_tune, ask_sweep
 from engine.search.asking import Ask, Asking, Limits
 from engine.search.heuristic import polish
 
-FIRST_THETA = 0.25
+FIRST_THETA = 0.15
 """The first factor of the thresholds."""
 
-LARGEST_THETA = 0.48
-"""Without a loss to hold it an entry ends at :data:`engine.sparsity.skeleton.LEFT`, and a factor
-near that would end the whole layer."""
+LARGEST_THETA = 0.6
+"""Every threshold begins at its factor, and every entry at 1."""
 
-RISE = 1.3
+RISE = 1.5
 """From a factor that held to the next."""
 
 CLOSED = 1.1

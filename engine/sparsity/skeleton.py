@@ -4,7 +4,8 @@ Owns the texture-aware penalty and the dynamic threshold of Li, Wang, Wu, Kang (
 36(4):311-323, 2023, doi 10.3233/AIC-230046) on any Keras 3 model. A *stripe* is one (filter, y, x)
 column of a kernel over all its input channels; the skeleton holds one number a stripe, in the
 layout of the kernel with a single input channel, and the model sees kernel times skeleton. A dense
-layer counts as a convolution of size 1. It knows no data, no search and no file.
+layer counts as a convolution of size 1. A batch norm would cancel the size of a whole filter, so
+the one behind a kernel takes it over in its gamma. It knows no data, no search and no file.
 """
 
 from __future__ import annotations
@@ -18,14 +19,21 @@ import numpy as np
 import tensorflow as tf
 
 from engine.channels.groups import Axis, Channels
+from engine.channels.surgery import only_norm
+from engine.modelfile.rebuild import keras_name
 from engine.sparsity.levels import prunable_weights
 from engine.training.readers import variable_of
 from engine.training.settings import FineTuneSettings, learning_rate_at
 
 PenaltyKind = Literal["mixed", "l1", "group"]
 
-LEFT = 0.5
-"""What the penalty alone would leave of an entry in a whole training."""
+TRAVEL = 8.0
+"""How far the penalty alone would take an entry in a whole training, in factors ``theta``: the one
+number by which both are chosen. Entries begin at 1."""
+
+GAIN = 30.0
+"""Learning rate of the skeletons over that of the weights, whose entries are that much smaller: a
+fine-tune is to move them as far as the published method's whole training does."""
 
 MEMORY = 0.99
 """Decay of the moving average of a layer's similarity, per step."""
@@ -115,13 +123,25 @@ def _along(tensor: Any, axis: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Carrier:
-    """A layer with a skeleton; ``units`` are the global units of its filters, -1 for none."""
+    """A layer with a skeleton; ``units`` are the global units of its filters, -1 for none.
+
+    ``gamma`` is that of the batch norm behind it, None without one; ``entries`` are what each
+    filter's sizes began with, at least 1.
+    """
 
     layer: str
     kernel: keras.Variable
     axis: int
     units: np.ndarray
     values: keras.Variable
+    gamma: keras.Variable | None
+    entries: np.ndarray
+
+    def moving(self) -> Any:
+        """The skeleton as training moves it; an entry at 0 has no gradient."""
+        values = self.values.value
+        alive = tf.cast(tf.not_equal(values, 0), values.dtype)
+        return (GAIN * values - tf.stop_gradient((GAIN - 1.0) * values)) * alive
 
 
 class Skeletons:
@@ -140,7 +160,10 @@ class Skeletons:
     def __init__(self, model: keras.Model, channels: Channels, settings: SkeletonSettings) -> None:
         self._settings = settings
         self._units = int(channels.unit_group.size)
-        self._carriers = [_carrier(model, axis) for axis in carrier_axes(channels)]
+        self._carriers = [
+            _carrier(model, axis, only_norm(channels.graph, axis.layer))
+            for axis in carrier_axes(channels)
+        ]
         self._vectors = [
             (variable_of(model, axis), np.where(axis.units < 0, self._units, axis.units))
             for axis in channels.axes
@@ -175,15 +198,18 @@ class Skeletons:
         self._cut()
 
     def seen(self) -> Sequence[tuple[keras.Variable, Any]]:
-        """Kernels times skeletons; an entry at 0 has no gradient."""
-        found = []
+        """Kernels times skeletons, gammas times the sizes of their filters; nothing of the dead."""
+        found, sizes = [], {}
         for carrier in self._carriers:
-            values = carrier.values.value
-            alive = tf.cast(tf.not_equal(values, 0), values.dtype)
-            found.append((carrier.kernel, carrier.kernel.value * (values * alive)))
+            skeleton = carrier.moving()
+            found.append((carrier.kernel, carrier.kernel.value * skeleton))
+            if carrier.gamma is not None:
+                size = filter_sizes(skeleton, carrier.axis) / carrier.entries
+                sizes[id(carrier.gamma)] = size
         made = self._made()
         for variable, units in self._vectors:
-            found.append((variable, variable.value * tf.gather(made, units)))
+            value = variable.value * tf.gather(made, units)
+            found.append((variable, value * sizes.get(id(variable), 1.0)))
         return found
 
     def penalty(self) -> Any:
@@ -227,11 +253,11 @@ class Skeletons:
         return made
 
 
-def pull_for(steps: int, settings: FineTuneSettings, kind: PenaltyKind) -> float:
-    """The factor with which the penalty alone would take an entry from 1 to :data:`LEFT`."""
+def pull_for(theta: float, steps: int, settings: FineTuneSettings, kind: PenaltyKind) -> float:
+    """The penalty's factor that goes with thresholds of this factor; see :data:`TRAVEL`."""
     slope = 2.0 if kind == "mixed" else 1.0
     rates = sum(learning_rate_at(step, steps, settings) for step in range(1, steps + 1))
-    return (1.0 - LEFT) / (slope * rates)
+    return TRAVEL * theta / (slope * rates)
 
 
 def carrier_axes(channels: Channels) -> list[Axis]:
@@ -247,7 +273,8 @@ def carrier_axes(channels: Channels) -> list[Axis]:
     return found
 
 
-def _carrier(model: keras.Model, axis: Axis) -> _Carrier:
+def _carrier(model: keras.Model, axis: Axis, norm: str | None) -> _Carrier:
+    behind = [] if norm is None else model.get_layer(keras_name(norm)).weights
     kernel = variable_of(model, axis)
     last = len(kernel.shape) - 1
     inputs = last if axis.axis == last - 1 else last - 1
@@ -255,6 +282,8 @@ def _carrier(model: keras.Model, axis: Axis) -> _Carrier:
     return _Carrier(
         layer=axis.layer, kernel=kernel, axis=axis.axis, units=axis.units,
         values=keras.Variable(stripes, name="skeleton"),
+        gamma=next((weight for weight in behind if weight.name == "gamma"), None),
+        entries=np.maximum(filter_sizes(tf.constant(stripes), axis.axis).numpy(), 1.0),
     )  # fmt: skip
 
 

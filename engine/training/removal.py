@@ -23,7 +23,7 @@ from engine.training.settings import LossSpec
 
 BATCH = 128
 MOST_SAMPLES, LEAST_SAMPLES = 512, 64
-MOST_MACS = 4e12
+MOST_MACS = 2e12
 """Multiply-adds that all passes together may take, about: it bounds the images."""
 
 

@@ -8,7 +8,8 @@ the same training images, epochs and settings; values are of the search split. `
 the tables of what is there.
 
 ``criteria``: every group cut to the same share of its channels, ranked by one criterion, then
-fine-tuned. ``skeleton``: a training with filter skeletons, then dead filters taken away.
+fine-tuned. ``skeleton``: trainings with filter skeletons for a ladder of factors, each followed by
+taking dead filters away: dynamic thresholds against one for all, penalties against each other.
 ``cost``: steps of each method in turn with those of a plain fine-tune.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +32,7 @@ from engine.channels.plan import plan_uniform
 from engine.channels.surgery import cut
 from engine.control import EngineControl
 from engine.criteria import score
+from engine.data.sample import sample_model_path
 from engine.job import DataSpec, Job
 from engine.modelfile.rebuild import build, weights_of
 from engine.search.context import Context
@@ -44,10 +47,12 @@ from engine.training.norms import reestimate_norms
 from engine.training.settings import steps_per_epoch
 from tests.bench.cells import Bench, table
 from tests.bench.environment import describe
+from tests.bench.search import small_net
 
 MODELS = {
     "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
-    "resnet20_cifar10": ("resnet20_cifar10.h5", "cifar10.npz"),
+    "digits": ("", "digits"),
+    "small": ("", "fashion_mnist.npz"),
 }
 CRITERIA = (
     "auto", "gamma", "norm", "gamma-norm", "taylor", "random", "importance", "skeleton", "greedy",
@@ -58,19 +63,19 @@ ARMS: dict[str, tuple[PenaltyKind, bool]] = {
     "mixed-uniform": ("mixed", False),
     "l1-dynamic": ("l1", True),
 }
-THETAS = (0.1, 0.2, 0.3)
-SUBSET, EPOCHS = 10_000, 2
+THETAS = (0.1, 0.2, 0.35)
+SUBSET, EPOCHS = 6_000, 2
 COST_STEPS, COST_ROUNDS = 4, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One measurement; ``amount`` is the keep ratio of a cut, or the factor of thresholds."""
+    """One measurement; ``keep`` is the share of each group's channels that a cut leaves."""
 
     table: str
     model: str
     arm: str
-    amount: float = 0.0
+    keep: float = 1.0
     seed: int = 0
     subset: int = SUBSET
     epochs: int = EPOCHS
@@ -78,34 +83,43 @@ class Cell:
     @property
     def name(self) -> str:
         """Its name on the command line and in the results."""
-        return f"{self.table}/{self.model}/{self.arm}/{self.amount:g}/s{self.seed}"
+        return f"{self.table}/{self.model}/{self.arm}/k{self.keep:g}/s{self.seed}"
 
 
 def cells() -> list[Cell]:
     """All cells, those that say most first."""
     found = [Cell(table="cost", model="vgg_fashion", arm="step")]
     for seed in (0, 1):
+        found += [
+            Cell(table="skeleton", model="digits", arm="curves", seed=seed, epochs=10),
+            Cell(table="skeleton", model="small", arm="curves", seed=seed, epochs=4),
+        ]
         for keep in (0.3, 0.5):
-            for arm in CRITERIA:
-                found.append(
-                    Cell(table="criteria", model="vgg_fashion", arm=arm, amount=keep, seed=seed)
-                )
-        for model in MODELS:
-            for arm in ARMS:
-                found += [
-                    Cell(table="skeleton", model=model, arm=arm, amount=theta, seed=seed)
-                    for theta in THETAS
-                ]
+            found += [
+                Cell(table="criteria", model="vgg_fashion", arm=arm, keep=keep, seed=seed)
+                for arm in CRITERIA
+            ]
     return found
 
 
 def needs(cell: Cell, shared: Path) -> Sequence[Path]:
     """The model and the data of a cell."""
     model, data = MODELS[cell.model]
-    return (shared / "models" / model, shared / "data" / data)
+    places = (shared / "models" / model if model else None, shared / "data" / data)
+    return [place for place in places if place is not None and cell.model != "digits"]
 
 
-def context_of(cell: Cell, shared: Path) -> Context:
+def _files(cell: Cell, shared: Path, scratch: Path) -> tuple[Path, str]:
+    """Model and data source of a cell."""
+    model, data = MODELS[cell.model]
+    if cell.model == "digits":
+        return sample_model_path(), data
+    if cell.model == "small":
+        return small_net(shared / "data" / data, cell.seed, scratch)
+    return shared / "models" / model, str(shared / "data" / data)
+
+
+def context_of(cell: Cell, shared: Path, scratch: Path) -> Context:
     """What a search would know of the model, without teacher and changes of images."""
     from engine import events as ev
     from engine.channels.trace import trace
@@ -113,9 +127,9 @@ def context_of(cell: Cell, shared: Path) -> Context:
     from engine.search.augmenting import Augmenting
     from engine.training.settings import default_settings
 
-    model, data = needs(cell, shared)
+    model, source = _files(cell, shared, scratch)
     job = Job(
-        model=str(model), data=DataSpec(source=str(data), seen="no"), seed=cell.seed,
+        model=str(model), data=DataSpec(source=source, seen="no"), seed=cell.seed,
         criterion=cell.arm if cell.table == "criteria" else "auto",
     )  # fmt: skip
     file, weights = room.open_files(job)
@@ -138,9 +152,10 @@ def context_of(cell: Cell, shared: Path) -> Context:
 def run(cell: Cell, shared: Path) -> dict[str, Any]:
     """One cell in this process."""
     began = time.monotonic()
-    context = context_of(cell, shared)
+    with tempfile.TemporaryDirectory(prefix="secateur-bench-") as scratch:
+        context = context_of(cell, shared, Path(scratch))
     kinds: dict[str, Callable[[Cell, Context], dict[str, Any]]] = {
-        "criteria": by_criterion, "skeleton": with_skeletons, "cost": step_costs,
+        "criteria": by_criterion, "skeleton": skeleton_curves, "cost": step_costs,
     }  # fmt: skip
     figures = kinds[cell.table](cell, context)
     return {
@@ -160,7 +175,7 @@ def by_criterion(cell: Cell, context: Context) -> dict[str, Any]:
     )  # fmt: skip
     scoring_cpu_s = time.process_time() - cpu
     missing = [g.id for g in context.channels.groups if g.prunable and g.id not in scores]
-    plan = plan_uniform(context.channels, scores, cell.amount)
+    plan = plan_uniform(context.channels, scores, cell.keep)
     made = cut(candidate.graph, candidate.weights, context.channels, plan)
     narrow = Candidate(graph=made.graph, weights=made.weights)
     model = build(narrow.graph, narrow.weights)
@@ -174,25 +189,35 @@ def by_criterion(cell: Cell, context: Context) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def with_skeletons(cell: Cell, context: Context) -> dict[str, Any]:
-    """A training with skeletons, and what is left when dead filters are taken away."""
-    penalty, dynamic = ARMS[cell.arm]
+def skeleton_curves(cell: Cell, context: Context) -> dict[str, Any]:
+    """Trainings with skeletons by arm and factor, and one without, as long, beside them."""
+    model = build(context.candidate.graph, context.candidate.weights)
+    _tune(model, context)
+    return {
+        "value": _value(model, context), **_sizes(context, context.candidate),
+        "points": [
+            {"arm": arm, "theta": theta, **_with_skeletons(cell, context, arm, theta)}
+            for arm in ARMS
+            for theta in THETAS
+        ],
+    }  # fmt: skip
+
+
+def _with_skeletons(cell: Cell, context: Context, arm: str, theta: float) -> dict[str, Any]:
+    penalty, dynamic = ARMS[arm]
     graph = context.candidate.graph
     model = build(graph, context.candidate.weights)
     steps = cell.epochs * steps_per_epoch(len(context.data.train), context.settings.batch_size)
-    pull = pull_for(steps, context.settings, penalty)
-    settings = SkeletonSettings(theta=cell.amount, pull=pull, penalty=penalty, dynamic=dynamic)
+    pull = pull_for(theta, steps, context.settings, penalty)
+    settings = SkeletonSettings(theta=theta, pull=pull, penalty=penalty, dynamic=dynamic)
     skeletons = Skeletons(model, context.channels, settings)
-    cpu = time.process_time()
     _tune(model, context, beside=skeletons)
-    cpu = time.process_time() - cpu
     skeletons.finish()
     left = np.concatenate([np.abs(v.numpy()).ravel() for v in skeletons.variables])
     value = _value(model, context)
     swept = without_dead(Candidate(graph=graph, weights=weights_of(model, graph)), context.channels)
     return {
-        "value": value, "training_cpu_s": cpu, **_sizes(context, swept),
-        "stripes_left": float((left > 0).mean()),
+        "value": value, **_sizes(context, swept), "stripes_left": float((left > 0).mean()),
         "entries": np.quantile(left, (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)).tolist(),
     }  # fmt: skip
 
@@ -247,25 +272,30 @@ def _sizes(context: Context, candidate: Candidate) -> dict[str, Any]:
 
 
 def summary(lines: Sequence[dict[str, Any]]) -> None:
-    """A line a cell, and the ratios of the costs."""
-    rows = [("cell", "value cut", "value", "nonzero", "MACs", "scoring CPU s", "stripes left")]
-    for line in lines:
-        if line["table"] == "cost":
-            rows.append((
-                line["cell"],
-                ", ".join(f"{n} x{r:.2f}" for n, r in line["of_plain"].items()), *[""] * 5,
-            ))  # fmt: skip
-            continue
+    """A table of each kind."""
+    rows = [("cell", "value cut", "value", "nonzero", "MACs", "scoring CPU s")]
+    for line in (x for x in lines if x["table"] == "criteria"):
         rows.append((
-            line["cell"], _text(line, "value_cut", ".4f"), f"{line['value']:.4f}",
-            f"{line['nonzero']:,}", f"{line['macs']:,}", _text(line, "scoring_cpu_s", ".1f"),
-            _text(line, "stripes_left", ".3f"),
+            line["cell"], f"{line['value_cut']:.4f}", f"{line['value']:.4f}",
+            f"{line['nonzero']:,}", f"{line['macs']:,}", f"{line['scoring_cpu_s']:.1f}",
         ))  # fmt: skip
     table(rows)
-
-
-def _text(line: dict[str, Any], key: str, form: str) -> str:
-    return format(line[key], form) if key in line else ""
+    rows = [("skeletons", "theta", "value", "keep", "nonzero", "stripes left")]
+    for line in (x for x in lines if x["table"] == "skeleton"):
+        rows.append((line["cell"], "", f"{line['value']:.4f}", "1", f"{line['nonzero']:,}", "1"))
+        rows += [
+            (p["arm"], f"{p['theta']:g}", f"{p['value']:.4f}", f"{p['keep']:.2f}",
+             f"{p['nonzero']:,}", f"{p['stripes_left']:.2f}")
+            for p in line["points"]
+        ]  # fmt: skip
+    table(rows)
+    rows = [("step of", "CPU s", "of plain")]
+    for line in (x for x in lines if x["table"] == "cost"):
+        rows += [
+            (name, f"{value:.3f}", f"{line['of_plain'][name]:.2f}")
+            for name, value in line["step_cpu_s"].items()
+        ]
+    table(rows)
 
 
 BENCH = Bench(

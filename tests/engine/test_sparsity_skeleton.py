@@ -111,7 +111,7 @@ def test_that_the_mixed_penalty_is_not_the_l1_norm_after_the_second_step() -> No
 
 def test_that_training_kills_stripes_and_the_fold_is_what_was_seen() -> None:
     settings = quick()
-    pull = 1.5 * sk.pull_for(12, settings, "mixed")
+    pull = sk.pull_for(0.1, 12, settings, "mixed")
     model, skeletons, graph = trained(sk.SkeletonSettings(theta=0.3, pull=pull))
     images = scaled(dots(8)[0].astype(np.float32))
     with seen_in(model, skeletons):
