@@ -6,6 +6,7 @@ Owns the answers of ``slim``, ``evaluate`` and ``export``; see :mod:`engine.api`
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -246,9 +247,11 @@ def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
         "report": [opened.data.report],
         "all": [opened.data.search, opened.data.report],
     }[payload["split"]]
+    began = time.perf_counter()
     outputs = np.concatenate(
         [predict_outputs(opened.model, part.images, preprocess=opened.transform) for part in parts]
     )
+    seconds = time.perf_counter() - began
     labels = np.concatenate([part.labels for part in parts])
     rows = opened.measure.rows(outputs, labels)
     return {
@@ -261,6 +264,7 @@ def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
             **opened.measure.others(outputs, labels),
         },
         "samples": len(rows),
+        "seconds": seconds,
         "split": payload["split"],
         "task": opened.task.kind,
         "preprocess": opened.preprocess.name,

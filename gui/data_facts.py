@@ -39,6 +39,7 @@ def baseline_in(answer: dict[str, Any]) -> Baseline | None:
         metric=str(answer.get("metric")),
         value=float(value),
         samples=int(answer.get("samples") or 0),
+        sample_s=_sample_s(answer),
         interval=(float(interval[0]), float(interval[1])) if both and interval else None,
         others=tuple(
             (str(name), float(other))
@@ -46,3 +47,8 @@ def baseline_in(answer: dict[str, Any]) -> Baseline | None:
             if name != answer.get("metric")
         ),
     )
+
+
+def _sample_s(answer: dict[str, Any]) -> float | None:
+    seconds, samples = answer.get("seconds"), answer.get("samples")
+    return float(seconds) / samples if seconds and samples else None

@@ -62,13 +62,17 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """The unpruned model's measured value on the search split; ``others`` of the task's metrics."""
+    """The unpruned model's measured value on the search split; ``others`` of the task's metrics.
+
+    ``sample_s`` is the time that an image took, None where it was not taken.
+    """
 
     metric: str
     value: float
     samples: int
     interval: tuple[float, float] | None = None
     others: tuple[tuple[str, float], ...] = ()
+    sample_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

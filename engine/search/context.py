@@ -22,6 +22,7 @@ from engine.channels.groups import Channels
 from engine.channels.trace import trace
 from engine.control import EngineControl, StepWatch
 from engine.data.tf_preprocess import as_tf
+from engine.effort import MAX_EPOCHS, MIN_EPOCHS
 from engine.errors import UserError
 from engine.export.sparse_speed import fast_when_sparse
 from engine.job import Job
@@ -52,7 +53,6 @@ MOST_WORK = 2.7e13
 ELEMENT_WORK = 200
 """What moving one activation through memory costs, in multiply-adds, about."""
 
-MIN_EPOCHS, MAX_EPOCHS = 2, 10
 NORM_BATCHES = 30
 """Batches of training images that norms are re-estimated on (EagleEye, ECCV 2020)."""
 

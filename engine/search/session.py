@@ -14,6 +14,7 @@ from engine.channels.cost import cost
 from engine.control import EngineControl
 from engine.criteria import CRITERIA, score
 from engine.device import prepare_device, versions
+from engine.effort import most_fine_tunes
 from engine.errors import EngineFailure, UserError
 from engine.job import Job
 from engine.runs import RunFolder
@@ -49,9 +50,6 @@ from engine.search.verdict import Target
 from engine.training.evaluate import predict_outputs
 from engine.training.settings import steps_per_epoch
 
-DEFAULT_FINE_TUNES = 6
-FINE_TUNES = {"importance": 10}
-"""Strategies whose fine-tunes are many small steps."""
 PREVIEW = "preview"
 FURTHER_FINE_TUNES = 3
 """Fine-tunes for a new goal on a finished run, at most."""
@@ -113,7 +111,7 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
     spent_s = sum(trial.seconds for trial in done.values())
     limit_s = job.budget.time_s
     deadline = None if limit_s is None else time.monotonic() + limit_s - spent_s
-    most = job.budget.max_trials or FINE_TUNES.get(job.strategy, DEFAULT_FINE_TUNES)
+    most = most_fine_tunes(job.budget, job.strategy)
     budget = Budgeted(fine_tunes=most, deadline_s=deadline)
     with SizeMeter(job) as meter:
         target, context = _baseline(job, folder, emit, control, meter)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from engine import events as ev
+from engine.effort import Effort
 from engine.errors import ErrorInfo
 from engine.job import (
     Allocation,
@@ -282,6 +283,16 @@ def new_goal(event: ev.GoalSet, metric: str | None) -> str:
     count = len(event.accepted)
     held = "none of the models so far holds" if count == 0 else f"{count} of the models so far hold"
     return f"New goal: {kept}; {held}."
+
+
+def effort(work: Effort) -> str:
+    """What a search may train, at most; nothing of it was measured."""
+    fewest, most = work.epochs
+    epochs = units.plural(most, "epoch") if fewest == most else f"{fewest} to {most} epochs"
+    text = f"Estimated: up to {units.plural(work.fine_tunes, 'fine-tune')} of {epochs} each"
+    if work.seconds is None:
+        return f"{text}; how long is known once the baseline was measured."
+    return f"{text}, {units.duration(work.seconds)} of training on this computer at most."
 
 
 def needs(event: ev.NeedsEstimated) -> str:

@@ -194,6 +194,9 @@ class GoalCard(Card):
         super().__init__("Goal", gap=GRID + 4)
         self.sentence = Sentence()
         self.body.addWidget(self.sentence)
+        self.cost = label("", "muted", wrap=True, select=True)
+        self.cost.setAccessibleName("Estimated cost of the search")
+        self.body.addWidget(self.cost)
         self.options = OptionsForm()
         self.options.changed.connect(self.options_changed)
         self.fold = Fold("More options", "Fewer options", self.options)
@@ -208,8 +211,11 @@ class GoalCard(Card):
         baseline: Baseline | None,
         *,
         editable: bool,
+        cost: str = "",
     ) -> None:
-        """Show goal and options."""
+        """Show goal and options, and the ``cost`` in words."""
+        self.cost.setText(cost)
+        self.cost.setVisible(bool(cost))
         self.sentence.show_goal(name, goal, baseline)
         self.options.show_options(options)
         self.sentence.setEnabled(editable)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
+from engine.effort import effort
+from engine.events import DataOpened
+from engine.telling import sentences
 from gui.session import Session
 from gui.theme import GRID
 from gui.views.cards import DataCard, ModelCard
@@ -93,10 +98,30 @@ class SetUpPanel(QStackedWidget):
             wishes.options,
             session.baseline,
             editable=editable,
+            cost=self._cost(found),
         )
         missing = self._missing()
         self.missing.setText(missing)
         self.start_button.setEnabled(not missing)
+
+    def _cost(self, found: DataOpened | None) -> str:
+        """What the search will cost, and what the engine said of it where it was started."""
+        session, wishes = self._session, self._session.wishes
+        if not wishes.ready:
+            return ""
+        planned = effort(
+            wishes.options.budget,
+            wishes.options.strategy,
+            samples=None if found is None else found.train,
+            sample_s=None if session.baseline is None else session.baseline.sample_s,
+        )
+        told = session.state.needs
+        if told is None:
+            return sentences.effort(planned)
+        if told.seconds is not None:
+            planned = replace(planned, seconds=told.seconds)
+        needs = sentences.needs(replace(told, seconds=None))
+        return f"{sentences.effort(planned)} It needs {needs}"
 
     def _missing(self) -> str:
         session, wishes = self._session, self._session.wishes
