@@ -14,7 +14,7 @@ from engine.search.importance import importance
 WIDTHS = {"g1": 16, "g2": 40, "g3": 8}
 LIMITS = Limits(
     fine_tunes=10, tolerance=0.01, channels=sum(WIDTHS.values()),
-    floors={"g1": 2, "g2": 5, "g3": 1},
+    floors={"g1": 2, "g2": 6, "g3": 1},
 )  # fmt: skip
 Harm = Callable[[Mapping[str, int]], float]
 
