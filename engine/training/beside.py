@@ -49,9 +49,10 @@ def seen_in(model: keras.Model, beside: Beside | None) -> Iterator[None]:
     if beside is None:
         yield
         return
-    with keras.StatelessScope(
-        list(beside.seen()), collect_losses=True, initialize_variables=False
-    ) as scope:
+    # Regularisers are given what the scope has of their weight, so it must have all of them
+    values = [(variable, variable.value) for variable in model.trainable_variables]
+    values += beside.seen()
+    with keras.StatelessScope(values, collect_losses=True, initialize_variables=False) as scope:
         yield
     for variable in model.non_trainable_variables:
         value = scope.get_current_value(variable)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine.training.beside import seen_in
 from engine.training.finetune import FineTuneResult, fine_tune
 from engine.training.settings import LossSpec
 from engine.training.state import TrainState
@@ -86,6 +87,17 @@ def test_that_a_step_sees_what_stands_in_and_gives_it_its_gradient() -> None:
     kernel_then = model.get_layer("first").kernel.numpy() - kernel
     gradient = (of_twin / (-0.1 * lookahead) * kernel_then).sum()
     np.testing.assert_allclose(beside.scale.numpy(), 0.5 - 0.1 * lookahead * gradient, rtol=1e-3)
+
+
+def test_that_regularisers_see_every_weight_as_the_model_does() -> None:
+    model = small_net(kernel_regularizer=keras.regularizers.L2(0.5))
+    beside = Scale(model)
+    beside.scale.assign(2.0)
+    first, second = (model.get_layer(name).kernel for name in ("first", "second"))
+    with seen_in(model, beside):
+        found = float(sum(model.losses))
+    wanted = 0.5 * ((2.0 * first.numpy()) ** 2).sum() + 0.5 * (second.numpy() ** 2).sum()
+    assert np.isclose(found, wanted, rtol=1e-5)
 
 
 def test_that_a_penalty_pulls_on_what_is_beside_and_decay_does_not() -> None:
