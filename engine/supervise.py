@@ -54,6 +54,7 @@ class EngineProcess:
         self._lock = threading.Lock()
         self._stop_asked_at: float | None = None
         self._timer: threading.Timer | None = None
+        self._watch: threading.Thread | None = None
         self._before = Before(kills=0, log_bytes=0)
 
     @property
@@ -79,6 +80,8 @@ class EngineProcess:
                 env=child_environment(),
                 start_new_session=True,
             )
+        self._watch = threading.Thread(target=_end_group, args=(self._process.pid,), daemon=True)
+        self._watch.start()
 
     def events(self) -> Iterator[ev.Event]:
         """Yield events until the engine ends; the last is always a :class:`RunEnded`.
@@ -163,8 +166,9 @@ class EngineProcess:
         process = self._process
         if self._stop_asked_at is None:
             self._stop_asked_at = time.monotonic()
-        if process is not None and process.poll() is None:
-            process.kill()
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the process if it still runs and let go of its pipes."""
@@ -183,7 +187,8 @@ class EngineProcess:
         process = self._process
         if process is None:
             return ProcessOutcome(exit_code=None)
-        _end_group(process.pid)
+        if self._watch is not None:
+            self._watch.join()
         returncode = process.wait()
         if self._timer is not None:
             self._timer.cancel()
@@ -218,7 +223,8 @@ class EngineProcess:
 def _end_group(pid: int) -> None:
     """Wait for a process that leads its group, and end what it has left behind.
 
-    It is not reaped before, so that its number cannot have gone to another group.
+    Such processes may hold the pipe open that is read here. The leader is not reaped before, so
+    that its number cannot have gone to another group.
     """
     if not hasattr(os, "waitid"):
         return

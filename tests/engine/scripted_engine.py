@@ -2,7 +2,9 @@
 
 The script is ``script.json`` in the run folder: a list of event lines, or of
 ``{"sleep": s}``, ``{"noise": text}``, ``{"kill": true}``, ``{"exit": code}``, ``{"obey": true}``
-(wait for commands and answer them).
+(wait for commands and answer them), ``{"journal": event}`` (an event that is journaled too),
+``{"child": s}`` (a process), or
+``{"die": signal, "times": n}`` (only the first n engines of the run do).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,6 +28,20 @@ def main() -> None:
         elif "kill" in item:
             sys.stdout.flush()
             os.kill(os.getpid(), signal.SIGKILL)
+        elif "journal" in item:
+            with (run / "journal.jsonl").open("a") as journal:
+                journal.write(json.dumps(item["journal"]) + "\n")
+            sys.stdout.write(json.dumps(item["journal"]) + "\n")
+        elif "die" in item:
+            died = run / f"died-of-{item['die']}"
+            times = len(died.read_bytes()) if died.exists() else 0
+            if times < item["times"]:
+                died.write_bytes(b"." * (times + 1))
+                sys.stdout.flush()
+                os.kill(os.getpid(), signal.Signals[item["die"]])
+        elif "child" in item:
+            child = subprocess.Popen(["sleep", str(item["child"])])
+            (run / "child").write_text(str(child.pid))
         elif "exit" in item:
             sys.exit(item["exit"])
         elif "obey" in item:
