@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from engine.comparison import Comparison
 from engine.telling import units
@@ -44,6 +52,8 @@ class ClassesPage(QWidget):
             sorted_by_value(self.model, self), "Figures by class", (112, 64, 88, 72, 96)
         )
         set_role(self.table, "plain")
+        self.table.horizontalHeader().setStretchLastSection(False)
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         classes.body.addWidget(self.table, 1)
         row.addWidget(classes, 5)
         matrix = Card(gap=GRID, padding=GRID + 4)

@@ -30,7 +30,7 @@ from gui.widgets.strip import blend
 
 Side = Literal["before", "after", "change"]
 
-LEAST, MOST = 3 * GRID, 6 * GRID
+LEAST, MOST = 3 * GRID, 9 * GRID
 """Sides of a cell, in pixels."""
 
 NAMES = (11 * GRID, 16 * GRID)

@@ -16,7 +16,10 @@ MOST_PX = 30 * GRID
 """A column that is fitted gets no wider than this."""
 
 ROOM_PX = 20
-"""Of a cell or head beside its text."""
+"""Of a cell beside its text."""
+
+HEAD_PX = GRID
+"""What a head takes more than a cell: it is bold, and may have an arrow."""
 
 
 def row_table(model: QAbstractItemModel, name: str, widths_px: Sequence[int]) -> QTableView:
@@ -53,6 +56,6 @@ def fit_columns(table: QTableView, sample: int = 400) -> None:
             str(model.index(row, column).data() or "")
             for row in range(min(model.rowCount(), sample))
         ]
-        texts.append(str(model.headerData(column, across) or ""))
-        widest = max(metrics.horizontalAdvance(text) for text in texts)
+        head = metrics.horizontalAdvance(str(model.headerData(column, across) or "")) + HEAD_PX
+        widest = max(head, *(metrics.horizontalAdvance(text) for text in texts))
         table.setColumnWidth(column, min(MOST_PX, widest + ROOM_PX))
