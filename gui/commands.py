@@ -17,7 +17,6 @@ from engine import jsonio
 from engine.childproc import child_environment, outcome_of, python_command
 from engine.errors import EngineFailure, ErrorInfo
 from engine.job import DataSpec, Quantize
-from engine.modelfile.consent import require_allowed
 from gui.facts import ModelFacts
 
 ExportKind = Literal["tflite", "savedmodel", "keras", "h5"]
@@ -139,6 +138,8 @@ class JsonCommand:
             file of custom layers has changed since it was allowed, too.
         """
         if "--custom" in self.arguments:
+            from engine.modelfile.consent import require_allowed  # numpy comes with it
+
             require_allowed(Path(self.arguments[self.arguments.index("--custom") + 1]))
         with self._lock:
             if self._killed:

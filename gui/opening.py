@@ -13,7 +13,6 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from engine.errors import ErrorInfo
 from engine.job import DataSpec, Goal
-from engine.modelfile.consent import allow, is_allowed
 from gui.commands import JsonCommand, template_command
 from gui.files import (
     CUSTOM_FILTER,
@@ -130,6 +129,8 @@ class Opener(QObject):
         """Open a model with a file of custom layers; one that was allowed is not asked for."""
         if self._busy():
             return
+        from engine.modelfile.consent import allow, is_allowed  # numpy comes with it
+
         if not is_allowed(file):
             if not self.ask_code(file, f"{model.name} has layers of its own."):
                 return
@@ -177,6 +178,8 @@ class Opener(QObject):
         return Path(name) if name else None
 
     def _on_consent_wanted(self, file: Path, then: Callable[[], None]) -> None:
+        from engine.modelfile.consent import allow
+
         if self.ask_code(file, "A data script or a criterion of your own is to be used."):
             allow(file)
             then()

@@ -21,7 +21,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QSettings
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QScrollArea, QWidget
 
 from engine import events as ev
 from engine.job import Budget, DataSpec, Goal, Job
@@ -30,16 +30,20 @@ from gui.engine_thread import Search
 from gui.main_window import MainWindow
 from gui.resources import sample_model
 from gui.theme import Choice
+from gui.views.preferences import PreferencesDialog
+from gui.views.shortcuts import ShortcutsDialog
 
 SIZES = {"1280x800": (1280, 800), "1920x1080": (1920, 1080)}
 REPLAY = "tests.bench.replay"
 
 
 class Studio:
-    """One window at one size in one look, and its camera."""
+    """One window at one size in one look, and its camera; ``@2x`` where pixels are halved."""
 
     def __init__(self, out: Path, look: Choice, size: str, engine: str) -> None:
+        scale = os.environ.get("QT_SCALE_FACTOR", "1")
         self.out, self.look, self.size = out, look, size
+        self.ending = size if scale == "1" else f"{size}@{scale}x"
         self.window = MainWindow(engine=engine)
         self.window.choose_look(look)
         self.window.resize(*SIZES[size])
@@ -62,12 +66,12 @@ class Studio:
             QApplication.processEvents()
             time.sleep(0.005)
 
-    def shoot(self, view: str) -> None:
-        """One picture."""
+    def shoot(self, view: str, of: QWidget | None = None) -> None:
+        """One picture, of the window or of another one."""
         self.live(0.4)
-        path = self.out / f"{view}-{self.look}-{self.size}.png"
-        self.window.grab().save(str(path))
-        print(path)
+        path = self.out / f"{view}-{self.look}-{self.ending}.png"
+        (self.window if of is None else of).grab().save(str(path))
+        print(path, flush=True)
 
 
 @contextmanager
@@ -86,10 +90,14 @@ def at_rest(camera: Studio, run: Path) -> None:
     """Empty, set up, and the finished run."""
     window = camera.window
     camera.shoot("empty")
+    for stage in ("search", "layers", "compare", "export", "runs"):
+        window.show_stage(stage)
+        camera.shoot(f"{stage}-empty")
     window.opener.path(run)
     camera.until(lambda: window.session.run is not None)
     camera.until(lambda: window.session.wishes.model is not None)
     camera.shoot("finished")
+    run_verbs(camera, run)
     window.session.close_all()
     job = RunFolder(run).job()
     window.opener.model(Path(job.model))
@@ -97,6 +105,13 @@ def at_rest(camera: Studio, run: Path) -> None:
     window.session.set_goal(job.goal)
     camera.until(lambda: window.session.wishes.model is not None)
     camera.shoot("setup")
+    window.setup.goal_card.more.click()
+    window.setup.data_card.more.fold.button.click()
+    scroll = window.setup.findChild(QScrollArea)
+    if scroll is not None:
+        camera.live(0.2)
+        scroll.verticalScrollBar().setValue(scroll.verticalScrollBar().maximum())
+    camera.shoot("setup-options")
     window.show_stage("layers")
     camera.shoot("layers-as-opened")
     window.opener.path(run)
@@ -117,6 +132,27 @@ def at_rest(camera: Studio, run: Path) -> None:
     camera.shoot("compare")
     window.show_stage("export")
     camera.shoot("export")
+
+
+def run_verbs(camera: Studio, run: Path) -> None:
+    """The list of runs, a second run over the cloud, and the dialogs."""
+    window = camera.window
+    window.session.runs_base = run.parent
+    window.run_verbs.refresh()
+    camera.until(lambda: window.runs.model.rowCount() > 0)
+    window.show_stage("runs")
+    camera.shoot("runs")
+    other = next((Path(r.path) for r in window.runs.model.rows if Path(r.path) != run), None)
+    if other is not None:
+        window.run_verbs.lay_over(other)
+        camera.until(lambda: window.search.overlay_button.isVisible())
+        camera.shoot("overlay")
+        window.run_verbs.lay_over(None)
+    for name, kind in (("preferences", PreferencesDialog), ("shortcuts", ShortcutsDialog)):
+        window.menus.actions[name].trigger()
+        dialog = window.findChild(kind)
+        camera.shoot(name, dialog)
+        dialog.accept()
 
 
 def middle_of(run: Path) -> int:
@@ -194,8 +230,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("resources/screenshots"))
     parser.add_argument("--looks", nargs="+", default=["light", "dark"])
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--scale", type=int, default=1, help="pixels of the screen for each one")
     parser.add_argument("--live", action="store_true", help="let the real engine go on")
     arguments = parser.parse_args()
+    os.environ["QT_SCALE_FACTOR"] = str(arguments.scale)
     arguments.out.mkdir(parents=True, exist_ok=True)
     root = Path(__file__).parents[2]
     os.environ["PYTHONPATH"] = str(root)
