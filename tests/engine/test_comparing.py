@@ -22,6 +22,8 @@ from engine.job import DataSpec, Job
 from engine.runs import RunFolder
 from engine.search.sizes import SizeMeter
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 def done(trial: int, checkpoint: str | None, *, best: bool = False) -> ev.TrialDone:
     return ev.TrialDone(
@@ -55,7 +57,6 @@ def untimed(*_: Any) -> Any:
     raise UserError("latency.off", "It is not timed in this test.")
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_that_all_of_the_search_split_and_nothing_of_the_report_split_is_told(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
