@@ -35,8 +35,6 @@ MASK_EPOCHS = 30
 ROUND_EPOCHS, ROUNDS = 5, 10
 """Epochs and number of the fine-tunes between which importance weights take channels away."""
 
-TERNAUS_EPOCHS = 25
-
 PUBLISHED = (
     ("published: TernausNet, Inria", "", "6", "", "6.7", "7 on GPUs", "", "0.32", "", ""),
     ("published: TernausNet, AIRS", "", "", "", "6.4", "", "", "0", "", ""),
@@ -45,7 +43,9 @@ PUBLISHED = (
 
 MODELS = {
     "unet_nuclei": ("unet_nuclei.keras", "nuclei_128.npz"),
-    "ternaus": ("", "nuclei_128.npz"),
+    "small_unet": ("", "nuclei_128.npz"),
+    "ternaus_nuclei": ("", "nuclei_128.npz"),
+    "ternaus_buildings": ("", "camvid_192x256.zip"),
     "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
     "mobilenet_fashion": ("mobilenet_fashion.h5", "fashion_mnist.npz"),
     "resnet20_cifar10": ("resnet20_cifar10.h5", "cifar10.npz"),
@@ -83,31 +83,30 @@ def cells() -> list[Cell]:
         unet, arm="strategy:importance", epochs=ROUND_EPOCHS, fine_tunes=ROUNDS
     )  # fmt: skip
     found = [unet]
-    for tolerance in (0.005, 0.01, 0.02, 0.05):
-        found.append(replace(importance, table="tolerances", tolerance=tolerance))
-    found += [replace(cell, model="ternaus") for cell in (unet, importance)]
+    for model in ("small_unet", "unet_nuclei"):
+        each = replace(importance, table="tolerances", model=model)
+        found += [replace(each, tolerance=t) for t in (0.005, 0.01, 0.02, 0.05)]
+    for model in ("ternaus_nuclei", "ternaus_buildings"):
+        found += [replace(cell, model=model) for cell in (unet, importance)]
     return found
 
 
 def needs(cell: Cell, shared: Path) -> Sequence[Path]:
-    """The data of a cell, and its model where that is a file."""
+    """The shared files of a cell."""
     model, data = MODELS[cell.model]
-    files = (shared / "data" / data,)
-    return (*files, shared / "models" / model) if model else files
+    return [shared / place for place in (f"models/{model}", f"data/{data}") if place[-1] != "/"]
 
 
-def model_of(cell: Cell, shared: Path) -> Path:
-    """The model of a cell; the TernausNet is trained once and kept among temporary files."""
+def files(cell: Cell, shared: Path) -> tuple[Path, Path]:
+    """Model and data of a cell; networks for masks are trained once, among temporary files."""
     model, data = MODELS[cell.model]
     if model:
-        return shared / "models" / model
-    from tests.bench.ternaus import data as arrays_of
-    from tests.bench.ternaus import train
+        return shared / "models" / model, shared / "data" / data
+    from tests.bench.mask_nets import made
 
-    path = Path(tempfile.gettempdir()) / f"secateur-ternaus-{Path(data).stem}.keras"
-    if not path.exists():
-        train(arrays_of("nuclei", shared), TERNAUS_EPOCHS).save(path)
-    return path
+    folder = Path(tempfile.gettempdir()) / "secateur-mask-nets"
+    folder.mkdir(exist_ok=True)
+    return made(cell.model, shared, folder)
 
 
 def run(cell: Cell, shared: Path) -> dict[str, Any]:
@@ -115,7 +114,7 @@ def run(cell: Cell, shared: Path) -> dict[str, Any]:
     from engine.search.session import run_search
     from tests.bench.methods_arms import arm
 
-    model, data = model_of(cell, shared), shared / "data" / MODELS[cell.model][1]
+    model, data = files(cell, shared)
     began, cpu_began = time.monotonic(), time.process_time()
     with (
         tempfile.TemporaryDirectory(prefix="secateur-bench-") as scratch,

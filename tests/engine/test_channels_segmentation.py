@@ -16,36 +16,15 @@ from engine.channels.trace import trace
 from engine.criteria import score
 from engine.modelfile.graph import LayerGraph, Weights
 from engine.modelfile.rebuild import build
-from tests.bench.ternaus import ternaus
+from tests.bench.mask_nets import ternaus, unet
 from tests.engine import zoo
 from tests.engine.opened import from_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def unet(levels: int = 3) -> keras.Model:
-    """Convolutions in pairs, a skip at each level, transposed convolutions on the way up."""
-    layers = keras.layers
-
-    def pair(x: Any, filters: int) -> Any:
-        for _ in range(2):
-            x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
-        return x
-
-    x = inputs = keras.Input((16, 24, 3))
-    skips = []
-    for level in range(levels - 1):
-        skips.append(pair(x, 6 * 2**level))
-        x = layers.MaxPooling2D()(skips[-1])
-    x = pair(x, 6 * 2 ** (levels - 1))
-    for level in reversed(range(levels - 1)):
-        x = layers.Conv2DTranspose(6 * 2**level, 2, strides=2, padding="same")(x)
-        x = pair(layers.Concatenate()([x, skips[level]]), 6 * 2**level)
-    return keras.Model(inputs, layers.Conv2D(1, 1, activation="sigmoid", name="mask")(x))
-
-
 NETS: dict[str, Callable[[], keras.Model]] = {
-    "unet": unet,
+    "unet": lambda: unet((16, 24, 3), filters=6),
     "ternaus": lambda: ternaus((32, 32, 3), filters=6),
 }
 

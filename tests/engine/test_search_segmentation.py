@@ -12,7 +12,7 @@ import pytest
 from engine import api
 from engine.inspection import inspect_model
 from engine.job import Budget, DataSpec, Goal, Job
-from tests.engine.test_channels_segmentation import unet
+from tests.bench.mask_nets import train, unet
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,12 +44,8 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         folder / "discs.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test
     )  # fmt: skip
     keras.utils.set_random_seed(0)
-    inner = unet(2)
-    x = keras.layers.Rescaling(1 / 255)(inner.input)
-    model = keras.Model(inner.input, inner(x))
-    model.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy")
-    model.fit(x_train, y_train, epochs=6, batch_size=16, verbose=0)
-    model.save(folder / "unet.keras")
+    arrays = {"x_train": x_train, "y_train": y_train}
+    train(unet((16, 24, 3), levels=2), arrays, 8).save(folder / "unet.keras")
     return folder / "unet.keras", folder / "discs.npz"
 
 
