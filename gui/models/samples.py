@@ -43,12 +43,15 @@ class SamplesModel(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._compared: Compared | None = None
+        self._names: tuple[str, ...] = ()
         self.samples: tuple[int, ...] = ()
 
     def show_samples(self, compared: Compared | None, samples: tuple[int, ...]) -> None:
         """Show these samples of a comparison."""
         self.beginResetModel()
         self._compared, self.samples = compared, samples
+        classes = () if compared is None else compared.comparison.classes
+        self._names = tuple(one.name for one in classes)
         self.endResetModel()
 
     def facts(self, row: int) -> SampleFacts | None:
@@ -57,8 +60,7 @@ class SamplesModel(QAbstractListModel):
         told = None if compared is None else compared.comparison.answers
         if compared is None or told is None:
             return None
-        sample = self.samples[row]
-        names = [one.name for one in compared.comparison.classes]
+        sample, names = self.samples[row], self._names
 
         def answer(found: int, sure: float | None) -> str:
             return "no number" if found < 0 else f"{names[found]} ({units.percent(sure, 0)})"

@@ -7,6 +7,7 @@ cloud.
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
@@ -52,6 +53,7 @@ class LayersPanel(QStackedWidget):
         self._session = session
         self._probed: tuple[SensitivityMeasured, ...] | None = None
         self._by_hand: int | None = None
+        self._listed: tuple[object, ...] | None = None
         self.addWidget(self._make_empty())
         page = QWidget()
         self.addWidget(page)
@@ -185,17 +187,19 @@ class LayersPanel(QStackedWidget):
 
     def _show_choices(self) -> None:
         state, trial = self._session.state, self.trial
+        listed = (state.trials, state.best, trial, self.tabs.current)
+        if self._listed is not None and all(map(operator.is_, listed, self._listed)):
+            return
+        self._listed = listed
         choices = [("As opened", AS_OPENED)]
         for found in comparable(state):
             kept = ", the model kept" if found.trial == state.best else ""
             choices.append((f"{sentences.trial_name(found.kind, found.trial)}{kept}", found.trial))
         if trial is not None and trial.trial not in [number for _, number in choices]:
             choices.append((sentences.trial_name(trial.kind, trial.trial), trial.trial))
-        if choices != [(self.which.itemText(i), self.which.itemData(i))
-                       for i in range(self.which.count())]:  # fmt: skip
-            self.which.clear()
-            for text, number in choices:
-                self.which.addItem(text, number)
+        self.which.clear()
+        for text, number in choices:
+            self.which.addItem(text, number)
         by_hand = self.tabs.current == BY_HAND
         number = AS_OPENED if trial is None or by_hand else trial.trial
         self.which.setCurrentIndex(self.which.findData(number))

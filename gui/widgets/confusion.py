@@ -136,17 +136,29 @@ class ConfusionMap(QWidget):
             corner.translate(0, 14)
         for index in range(k):
             self._paint_names(painter, c, index)
-        seen = QRectF(event.rect())
-        for true in range(k):
+        rows, columns = self._cells_in(QRectF(event.rect()))
+        for true in rows:
             largest = max(sum(self._confusion.before[true]), sum(self._confusion.after[true]), 1)
-            for found in range(k):
-                if self.cell_rect(true, found).intersects(seen):
-                    self._paint_cell(painter, c, true, found, largest)
+            for found in columns:
+                self._paint_cell(painter, c, true, found, largest)
         if self.selected is not None:
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor(c.text if self.hasFocus() else c.muted), 2))
             painter.drawRect(self.cell_rect(*self.selected))
         painter.end()
+
+    def _cells_in(self, seen: QRectF) -> tuple[range, range]:
+        """Rows and columns of the cells that are in view."""
+        side, k = self.cell_rect(0, 0).width(), len(self.names)
+        ends = (
+            (math.floor((low - start) / side), math.floor((high - start) / side) + 1)
+            for start, low, high in (
+                (self._top, seen.top(), seen.bottom()),
+                (self._left, seen.left(), seen.right()),
+            )
+        )
+        rows, columns = (range(max(low, 0), min(high, k)) for low, high in ends)
+        return rows, columns
 
     def _paint_names(self, painter: QPainter, c: Colours, index: int) -> None:
         metrics, elide = painter.fontMetrics(), Qt.TextElideMode.ElideRight

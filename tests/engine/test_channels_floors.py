@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from engine import commands
 from engine.channels.dead import dead_plan
 from engine.channels.floors import groups_named, shares_by_group, with_floors
 from engine.channels.groups import Channels
 from engine.channels.plan import plan_global, plan_uniform
 from engine.channels.trace import trace
+from engine.cli import run as run_command
 from engine.criteria import score
 from engine.errors import UserError
 from engine.job import DataSpec, Job
@@ -109,3 +111,12 @@ def test_that_a_job_carries_its_floors_and_refuses_a_wrong_name(net: Candidate) 
     assert channels_of(job, net.graph).least == with_floors(channels, {wanted: 0.5}).least
     with pytest.raises(UserError):
         channels_of(Job(model="m", data=DataSpec(source="digits"), floors={"x": 0.5}), net.graph)
+
+
+def test_that_floors_come_from_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Job] = []
+    monkeypatch.setattr(commands, "_search", lambda _options, job, _out: asked.append(job) or 0)
+    words = ["prune", "m.keras", "--data", "digits", "--floor", "g1=0.5", "--floor", "conv*=0.25"]
+    assert run_command(words) == 0
+    assert asked[0].floors == {"g1": 0.5, "conv*": 0.25}
+    assert run_command([*words, "--floor", "g2=2"]) == 2
