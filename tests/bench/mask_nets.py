@@ -132,7 +132,7 @@ def made(name: str, shared: Path, folder: Path) -> tuple[Path, Path]:
         arrays, epochs = nuclei(shared / "data" / "nuclei_128.npz", step=step), 25
     shape = arrays["x_train"].shape[1:]
     net = unet(shape) if name == "small_unet" else ternaus(shape)
-    np.savez(data, **arrays)
+    np.savez(data, **arrays)  # type: ignore[arg-type]
     train(net, arrays, epochs).save(model)
     return model, data
 
