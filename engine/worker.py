@@ -76,7 +76,7 @@ def main() -> None:
     """Run the search of one folder to its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     folder = RunFolder(Path(sys.argv[1]))
-    alone = _may_leave_network(folder) and confine.leave_network(folder.path)
+    alone = may_leave_network(folder) and confine.leave_network(folder.path)
     die_with_parent()  # after that, since a change of rights forgets it
     pipe = os.fdopen(private_stdout(), "wb")
     if len(sys.argv) > 2 and int(sys.argv[2]) and hasattr(os, "nice"):
@@ -102,7 +102,7 @@ def main() -> None:
     os._exit(0)  # TensorFlow's threads may abort while the interpreter is torn down
 
 
-def _may_leave_network(folder: RunFolder) -> bool:
+def may_leave_network(folder: RunFolder) -> bool:
     """Whether no code of the person's own runs in this search: a data script may download."""
     try:
         job = folder.job()
