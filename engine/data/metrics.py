@@ -75,6 +75,8 @@ def metrics_for(task: Task) -> tuple[str, ...]:
     names = [m.name for m in METRICS.values() if task.kind in m.kinds]
     if task.classes <= _TOP:
         names = [name for name in names if name != "top5"]
+    if task.kind == "segmentation" and task.classes != 2:
+        names = [name for name in names if name not in ("iou", "dice")]
     return tuple(sorted(names, key=lambda name: name != task.metric))
 
 
@@ -284,8 +286,8 @@ METRICS: dict[str, Metric] = {
         Metric(name="top5", kinds=("classification",), count=_top, finish=_ratio, share=True),
         Metric(name="macro_f1", kinds=(*_CLASSES, "multilabel"), count=_per_class,
                finish=_mean_f1),
-        Metric(name="iou", kinds=("binary_segmentation",), count=_foreground, finish=_ratio),
-        Metric(name="dice", kinds=("binary_segmentation",), count=_foreground, finish=_dice),
+        Metric(name="iou", kinds=_MAPS[::-1], count=_foreground, finish=_ratio),
+        Metric(name="dice", kinds=_MAPS[::-1], count=_foreground, finish=_dice),
         Metric(name="mean_iou", kinds=_MAPS, count=_per_class, finish=_mean_iou),
         Metric(name="mean_dice", kinds=_MAPS, count=_per_class, finish=_mean_f1),
         Metric(name="pixel_accuracy", kinds=_MAPS, count=_pixels, finish=_ratio),
@@ -296,5 +298,5 @@ METRICS: dict[str, Metric] = {
                higher_is_better=False),
     )
 }  # fmt: skip
-"""All metrics by name. ``iou`` and ``dice`` are pooled over the set, ``mean_iou`` and ``mean_dice``
-are the means of the classes' pooled ones."""
+"""All metrics by name. ``iou`` and ``dice`` are those of class 1 of two, pooled over the set;
+``mean_iou`` and ``mean_dice`` are the means of the classes' pooled ones."""
