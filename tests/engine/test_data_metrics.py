@@ -103,6 +103,9 @@ def test_that_map_metrics_agree_with_scikit_learn(rng: np.random.Generator) -> N
     assert of("iou", soft, binary, task("binary_segmentation", 1)) == pytest.approx(expected)
     expected = oracle.f1_score(binary.ravel(), soft.ravel() > 0.5)
     assert of("dice", soft, binary, task("binary_segmentation", 1)) == pytest.approx(expected)
+    both = np.concatenate([1.0 - soft, soft], axis=-1)
+    assert of("dice", both, binary, task("segmentation", 2)) == pytest.approx(expected)
+    assert "iou" not in metrics_for(what)
 
 
 def test_that_ignored_pixels_do_not_count(rng: np.random.Generator) -> None:
