@@ -20,10 +20,10 @@ LOOKS: tuple[tuple[Choice, str], ...] = (
     ("dark", "Dark"),
 )
 PICTURES: tuple[tuple[str, str, str | None], ...] = (
-    ("cloud", "The &cloud \u2026", "Ctrl+S"),
-    ("loss", "The &loss \u2026", None),
-    ("sensitivity", "The &sensitivity map \u2026", None),
-    ("layer strip", "The layer &strip \u2026", None),
+    ("cloud", "Picture of the &cloud \u2026", "Ctrl+S"),
+    ("loss", "Picture of the &loss \u2026", None),
+    ("sensitivity", "Picture of the &sensitivity map \u2026", None),
+    ("layer strip", "Picture of the layer &strip \u2026", None),
 )
 """Views that can be saved as a picture or as figures."""
 

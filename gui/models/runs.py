@@ -45,10 +45,6 @@ COLUMNS: tuple[Column[RunSummary], ...] = (
         tip="File of the model that was opened", number=False,
     ),
     Column(
-        head="Status", text=status_words, key=lambda r: status_words(r).lower(),
-        tip="How the run stands", number=False,
-    ),
-    Column(
         head="Started", text=_started, key=lambda r: r.started_at or 0.0,
         tip="When the search was started", number=False,
     ),
@@ -72,6 +68,10 @@ COLUMNS: tuple[Column[RunSummary], ...] = (
     Column(
         head="Smaller", text=lambda r: units.times(r.params_before, r.nonzero_after) or NONE,
         key=_smaller, tip="Parameters before over those left",
+    ),
+    Column(
+        head="Status", text=status_words, key=lambda r: status_words(r).lower(),
+        tip="How the run stands", number=False,
     ),
 )  # fmt: skip
 

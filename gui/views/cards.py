@@ -241,7 +241,6 @@ class DataCard(Card):
             self.preprocess.set_value(spec.preprocess)
             self.seen.set_value(spec.seen)
         self.more.show_spec(spec)
-        self.more.setVisible(given)
         self.more.setEnabled(editable)
         self.found.show_found(spec, found, preview)
         self.found.setEnabled(editable)

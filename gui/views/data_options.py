@@ -50,6 +50,7 @@ class DataOptions(QWidget):
     def show_spec(self, spec: DataSpec | None) -> None:
         """Show what was chosen for these data."""
         self._spec = spec
+        self.setVisible(spec is not None and spec.source != "digits")
         if spec is None:
             return
         self._filling = True

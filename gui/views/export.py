@@ -38,7 +38,7 @@ from gui.commands import (
 from gui.session import Session
 from gui.theme import GRID
 from gui.views.export_card import ExportCard
-from gui.widgets.basics import Card, Facts, Page, button, clear, label
+from gui.widgets.basics import Card, Facts, Page, button, clear, empty_page, label
 
 FORMATS: tuple[tuple[ExportKind, str, str, str], ...] = (
     ("tflite", "TensorFlow Lite", ".tflite", "One file for phones and small boards, run by LiteRT"),
@@ -77,11 +77,20 @@ class ExportPanel(QScrollArea):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 3 * GRID)
         layout.setSpacing(2 * GRID)
-        layout.addWidget(self._make_form())
+        self.set_up_button = button("Set up a search", self.set_up_wanted.emit, role="primary")
+        self._empty = empty_page(
+            "Nothing to export yet",
+            "Open a model, or run a search first.",
+            self.set_up_button,
+        )
+        layout.addWidget(self._empty, 1)
+        self._card = self._make_form()
+        layout.addWidget(self._card)
         self._results = QVBoxLayout()
         self._results.setSpacing(2 * GRID)
         layout.addLayout(self._results)
-        layout.addStretch(1)
+        self._rest = QWidget()
+        layout.addWidget(self._rest, 1)
         session.record_changed.connect(self.refresh)
         session.wishes_changed.connect(self.refresh)
         session.verbs_changed.connect(self.refresh)
@@ -157,11 +166,6 @@ class ExportPanel(QScrollArea):
         grid.addWidget(self.replace, 8, 1)
         grid.addLayout(end_row, 9, 0, 1, 2)
         grid.addWidget(self.busy, 10, 0, 1, 2)
-        self.set_up_button = button("Set up a search", self.set_up_wanted.emit, role="primary")
-        row = QHBoxLayout()
-        row.addWidget(self.set_up_button)
-        row.addStretch(1)
-        card.body.addLayout(row)
         self.format.currentIndexChanged.connect(self._on_format)
         self.quantize.currentIndexChanged.connect(self.refresh)
         self.place.textEdited.connect(self._on_place)
@@ -218,11 +222,10 @@ class ExportPanel(QScrollArea):
         """Show the session's model and what can be done."""
         source = self.source
         self._show_exports_of_run()
-        self.form.setVisible(source is not None)
-        self.set_up_button.setVisible(source is None)
+        self._empty.setVisible(source is None)
+        self._card.setVisible(source is not None)
+        self._rest.setVisible(source is not None)
         if source is None:
-            self.source_name.setText("Nothing to export yet")
-            self.source_words.setText("Open a model, or run a search first.")
             return
         self.source_name.setText(self._source_title(source))
         self.source_words.setText(self._source_words(source))

@@ -41,7 +41,7 @@ class PreferencesDialog(QDialog):
         super().__init__(parent)
         self._settings = settings
         self.setWindowTitle("Preferences")
-        self.setMinimumWidth(80 * GRID)
+        self.resize(80 * GRID, 46 * GRID)
         self.look = Choice(LOOKS)
         self.runs_folder = QLineEdit()
         self.runs_folder.setPlaceholderText(str(default_base()))
@@ -55,6 +55,7 @@ class PreferencesDialog(QDialog):
         )
         form = QWidget()
         grid = FieldGrid(form)
+        grid.setColumnStretch(4, 0)
         help_ = "Where searches are kept; empty: secateur-runs where Secateur was started"
         grid.add_field(0, 0, "Look", self.look, "Colours of the window")
         grid.add_field(1, 0, "Runs folder", self.runs_folder, help_)
@@ -69,6 +70,7 @@ class PreferencesDialog(QDialog):
             box.setAccessibleName(box.text())
             layout.addWidget(box)
         layout.addWidget(label(f"Kept in {settings.path}", "small", wrap=True, select=True))
+        layout.addStretch(1)
         row = QHBoxLayout()
         row.addStretch(1)
         row.addWidget(button("Close", self.accept, role="primary"))

@@ -18,9 +18,9 @@ from gui.models.rows import sorted_by_value
 from gui.models.runs import RunsModel, csv_text
 from gui.theme import GRID
 from gui.widgets.basics import button, empty_page, label
-from gui.widgets.tables import row_table
+from gui.widgets.tables import fit_columns, row_table
 
-WIDTHS_PX = (180, 132, 112, 126, 84, 72, 72, 112)
+WIDTHS_PX = (200, 150, 150, 100, 80, 80, 130, 84)
 ENDED = ("met", "not_met")
 TO_GO_ON = ("stopped", "failed", "interrupted")
 
@@ -120,6 +120,7 @@ class RunsPanel(QStackedWidget):
         self.model.set_rows(runs)
         self.setCurrentIndex(1 if runs else 0)
         paths = [Path(run.path) for run in runs]
+        fit_columns(self.table)
         row = paths.index(before) if before in paths else 0
         if paths:
             self.table.setCurrentIndex(self.sorted.mapFromSource(self.model.index(row, 0)))

@@ -132,21 +132,20 @@ class SearchPanel(QStackedWidget):
         row = QHBoxLayout()
         row.addWidget(label("Size and accuracy", "eyebrow"))
         row.addStretch(1)
-        row.addWidget(self.fit_button)
-        row.addWidget(self.measure)
+        self.overlay_button = button(
+            "Remove the overlay", self.overlay_unwanted.emit, role="link", tip="Show this run alone"
+        )
+        self.overlay_button.hide()
+        for made in (self.overlay_button, self.fit_button, self.measure):
+            row.addWidget(made)
         cloud_card.body.addLayout(row)
         self._cloud_place = QVBoxLayout()
         cloud_card.body.addLayout(self._cloud_place, 1)
         self.note = label("", "small")
         legend = QHBoxLayout()
         self.legend = CloudLegend()
-        self.overlay_button = button(
-            "Remove the overlay", self.overlay_unwanted.emit, role="link", tip="Show this run alone"
-        )
-        self.overlay_button.hide()
         legend.addWidget(self.legend, 1)
         legend.addWidget(self.note)
-        legend.addWidget(self.overlay_button)
         cloud_card.body.addLayout(legend)
         self.measured = MeasuredCard()
         self.measured.layer_chosen.connect(self.layer_chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QDialog, QScrollArea, QVBoxLayout, QWidget
 
@@ -52,4 +53,6 @@ class ShortcutsDialog(QDialog):
         layout.setSpacing(2 * GRID)
         layout.addWidget(label("Keyboard shortcuts", "heading"))
         layout.addWidget(scroll, 1)
-        layout.addWidget(button("Close", self.accept, role="primary"))
+        layout.addWidget(
+            button("Close", self.accept, role="primary"), 0, Qt.AlignmentFlag.AlignRight
+        )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QSpinBox, QWidget
 
 from gui.theme import GRID
@@ -107,6 +107,8 @@ class FieldGrid(QGridLayout):
     def add_field(self, row: int, side: int, text: str, box: QWidget, help_text: str) -> None:
         """Put a field in a row, on the left (0) or on the right (1)."""
         head = label(text, "muted")
+        head.setContentsMargins(0, GRID - 1, 0, 0)  # beside the box, not beside its help
+        head.setAlignment(Qt.AlignmentFlag.AlignTop)
         head.setBuddy(box)
         box.setAccessibleName(text)
         box.setAccessibleDescription(help_text)

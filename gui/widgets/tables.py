@@ -57,5 +57,5 @@ def fit_columns(table: QTableView, sample: int = 400) -> None:
             for row in range(min(model.rowCount(), sample))
         ]
         head = metrics.horizontalAdvance(str(model.headerData(column, across) or "")) + HEAD_PX
-        widest = max(head, *(metrics.horizontalAdvance(text) for text in texts))
+        widest = max([head, *(metrics.horizontalAdvance(text) for text in texts)])
         table.setColumnWidth(column, min(MOST_PX, widest + ROOM_PX))
