@@ -53,7 +53,9 @@ JOB = Job(
     goal=Goal(tolerance=0.05),
     budget=Budget(epochs=2, max_trials=3),
 )
-WARM_JOB = replace(JOB, export=())
+WARM_JOB = replace(JOB, budget=Budget(epochs=2, max_trials=2), controls=False, export=())
+"""Two fine-tunes after their probes, so that a kill costs some seconds of work."""
+
 KEPT = {
     ".lock", "job.json", "journal.jsonl", "result.json", "report.html", "model.keras", "log.txt",
     "preview", "exports", "checkpoints",
@@ -211,6 +213,7 @@ def killing_cell(name: str) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
             temporary = Path(scratch) / "tmp"
             temporary.mkdir()
+            outer = os.environ.get("TMPDIR", tempfile.gettempdir())
             os.environ["TMPDIR"] = str(temporary)
             tempfile.tempdir = None
             run = RunFolder.create(Path(scratch) / "run", JOB if cold else WARM_JOB).path
@@ -219,7 +222,7 @@ def killing_cell(name: str) -> dict[str, Any]:
             tally.equal += decisions(run) == reference["decisions"]
             tally.left_files += leftovers(run) + [p.name for p in temporary.iterdir()]
         tempfile.tempdir = None
-        os.environ.pop("TMPDIR")
+        os.environ["TMPDIR"] = outer
     lost = tally.lost_epochs
     return {
         "kills": tally.kills, "searches": tally.searches, "ended_before_the_kill": tally.misses,
