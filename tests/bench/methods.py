@@ -2,14 +2,16 @@
 
     python -m tests.bench.methods [--shared DIR] [--list] [CELL ...]
 
-A cell is one search; none takes over 30 minutes on two quiet cores. Each finished one is appended
-to ``results/methods.jsonl`` and not run again (``--again`` does). Figures are of the report split.
-``python -m tests.bench.methods --summary`` prints the tables of what is there.
+A cell is one search; none takes over 30 minutes on two quiet cores. One that was ended goes on from
+its run folder, among temporary files. Each finished one is appended to ``results/methods.jsonl``
+and not run again (``--again`` does). Figures are of the report split. ``python -m
+tests.bench.methods --summary`` prints the tables of what is there.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,15 +19,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engine import events as ev
 from engine import jsonio
 from engine.control import EngineControl
 from engine.job import Budget, DataSpec, Goal, Job, Minimise
 from engine.report.result import result_of
 from engine.runs import RunFolder
-from engine.runstate import fold_all
 from tests.bench.cells import Bench, table
 from tests.bench.environment import describe
 
@@ -64,7 +63,6 @@ class Cell:
     minimise: Minimise = "size"
     epochs: int | None = None
     fine_tunes: int | None = None
-    subset: int | None = None
     controls: bool = False
 
     @property
@@ -110,38 +108,28 @@ def files(cell: Cell, shared: Path) -> tuple[Path, Path]:
 
 
 def run(cell: Cell, shared: Path) -> dict[str, Any]:
-    """One search in this process; its figures."""
+    """One search in this process, gone on with where an earlier process was ended; its figures."""
     from engine.search.session import run_search
     from tests.bench.methods_arms import arm
 
-    model, data = files(cell, shared)
+    place = Path(tempfile.gettempdir()) / "secateur-methods" / cell.name.replace("/", "-")
     began, cpu_began = time.monotonic(), time.process_time()
-    with (
-        tempfile.TemporaryDirectory(prefix="secateur-bench-") as scratch,
-        arm(cell.arm) as (strategy, criterion),
-    ):
-        job = Job(
-            model=str(model),
-            data=DataSpec(source=str(part_of(data, cell.subset, Path(scratch))), seen="no"),
-            goal=Goal(tolerance=cell.tolerance, minimise=cell.minimise),
-            budget=Budget(epochs=cell.epochs, max_trials=cell.fine_tunes),
-            strategy=strategy,  # type: ignore[arg-type]
-            criterion=criterion, seed=cell.seed, controls=cell.controls, export=(),
-        )  # fmt: skip
-        folder = RunFolder.create(Path(scratch) / "run", job)
-        told: list[ev.Event] = []
-
-        def emit(event: ev.Event) -> None:
-            folder.append(event)
-            if not isinstance(event, ev.TRANSIENT):
-                told.append(event)
-
-        run_search(folder, emit, EngineControl(emit))
+    with arm(cell.arm) as (strategy, criterion):
+        folder = (
+            RunFolder.open(place)
+            if place.exists()
+            else _begun(cell, shared, place, strategy, criterion)
+        )
+        folder.tidy()
+        run_search(folder, folder.append, EngineControl(folder.append))
         folder.close()
-        result = result_of(fold_all(told))
+    sessions = sum(isinstance(event, ev.RunStarted) for event in folder.events())
+    result = result_of(folder.state())
+    shutil.rmtree(place)
     return {
         "cell": cell.name,
         **asdict(cell),
+        "sessions": sessions,
         "seconds": time.monotonic() - began,
         "cpu_seconds": time.process_time() - cpu_began,
         "load": os.getloadavg()[0],
@@ -156,17 +144,19 @@ def run(cell: Cell, shared: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def part_of(source: Path, subset: int | None, scratch: Path) -> Path:
-    """The data, with so many training images: the same ones for every arm."""
-    if subset is None:
-        return source
-    with np.load(source) as file:
-        arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
-    chosen = np.sort(np.random.default_rng(0).permutation(len(arrays["x_train"]))[:subset])
-    arrays["x_train"], arrays["y_train"] = arrays["x_train"][chosen], arrays["y_train"][chosen]
-    path = scratch / source.name
-    np.savez(path, **arrays)
-    return path
+def _begun(cell: Cell, shared: Path, place: Path, strategy: str, criterion: str) -> RunFolder:
+    """The run folder of a cell, with its job."""
+    model, data = files(cell, shared)
+    place.parent.mkdir(exist_ok=True)
+    job = Job(
+        model=str(model),
+        data=DataSpec(source=str(data), seen="no"),
+        goal=Goal(tolerance=cell.tolerance, minimise=cell.minimise),
+        budget=Budget(epochs=cell.epochs, max_trials=cell.fine_tunes),
+        strategy=strategy,  # type: ignore[arg-type]
+        criterion=criterion, seed=cell.seed, controls=cell.controls, export=(),
+    )  # fmt: skip
+    return RunFolder.create(place, job)
 
 
 def summary(lines: Sequence[dict[str, Any]]) -> None:
