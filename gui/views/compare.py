@@ -33,7 +33,7 @@ from gui.session import Session
 from gui.theme import GRID, set_role
 from gui.views.classes import ClassesPage
 from gui.views.samples import SamplesPage
-from gui.widgets.basics import Card, button, clear, empty_page, label
+from gui.widgets.basics import Card, button, clear, empty_page, label, stage_page
 from gui.widgets.tables import row_table
 from gui.widgets.tabs import TabRow
 
@@ -55,11 +55,8 @@ class ComparePanel(QStackedWidget):
         self._by_hand: int | None = None
         self.comparing = Comparing(session.tasks, self)
         self.addWidget(self._make_empty())
-        page = QWidget()
+        page, layout = stage_page()
         self.addWidget(page)
-        layout = QVBoxLayout(page)
-        layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
-        layout.setSpacing(GRID + 4)
         row = QHBoxLayout()
         row.setSpacing(GRID)
         self.which = QComboBox()

@@ -31,7 +31,7 @@ from gui.models.rows import LAYER_ROLE
 from gui.session import Session
 from gui.theme import GRID
 from gui.views.by_hand import ByHandPage
-from gui.widgets.basics import button, empty_page, label
+from gui.widgets.basics import button, empty_page, label, stage_page
 from gui.widgets.strip import LayerStrip
 from gui.widgets.tables import fit_columns, row_table
 from gui.widgets.tabs import TabRow
@@ -55,11 +55,8 @@ class LayersPanel(QStackedWidget):
         self._by_hand: int | None = None
         self._listed: tuple[object, ...] | None = None
         self.addWidget(self._make_empty())
-        page = QWidget()
+        page, layout = stage_page()
         self.addWidget(page)
-        layout = QVBoxLayout(page)
-        layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
-        layout.setSpacing(GRID + 4)
         row = QHBoxLayout()
         row.setSpacing(GRID)
         self.title = label("", "heading", select=True)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget
 
 from engine.runs import RunSummary
 from engine.telling import units
 from gui.models.rows import sorted_by_value
 from gui.models.runs import RunsModel, csv_text
 from gui.theme import GRID
-from gui.widgets.basics import button, empty_page, label
+from gui.widgets.basics import button, empty_page, label, stage_page
 from gui.widgets.tables import fit_columns, row_table
 
 WIDTHS_PX = (200, 150, 150, 100, 80, 80, 130, 84)
@@ -51,11 +51,8 @@ class RunsPanel(QStackedWidget):
                 button("Set up a search", self.set_up_wanted.emit, role="primary"),
             )
         )
-        page = QWidget()
+        page, layout = stage_page()
         self.addWidget(page)
-        layout = QVBoxLayout(page)
-        layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
-        layout.setSpacing(GRID + 4)
         row = QHBoxLayout()
         row.setSpacing(GRID)
         row.addWidget(label("Runs", "heading"))

@@ -31,7 +31,7 @@ from gui.session import Session
 from gui.theme import GRID, set_role, theme
 from gui.views.end_card import EndCard
 from gui.views.measured import MeasuredCard
-from gui.widgets.basics import Card, button, empty_page, label
+from gui.widgets.basics import Card, button, empty_page, label, stage_page
 from gui.widgets.legend import CloudLegend
 from gui.widgets.strip import LayerStrip
 
@@ -64,11 +64,8 @@ class SearchPanel(QStackedWidget):
         self._timer.setInterval(REPAINT_MS)
         self._timer.timeout.connect(self._on_tick)
         self.addWidget(self._make_empty())
-        self._page = QWidget()
+        self._page, layout = stage_page()
         self.addWidget(self._page)
-        layout = QVBoxLayout(self._page)
-        layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
-        layout.setSpacing(GRID + 4)
         self._header = self._make_header()
         layout.addWidget(self._header)
         self.end_card = EndCard()

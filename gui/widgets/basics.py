@@ -71,6 +71,15 @@ def empty_page(heading: str, text: str, action: QPushButton) -> QWidget:
     return page
 
 
+def stage_page() -> tuple[QWidget, QVBoxLayout]:
+    """The page of a stage and its column, in the margins that all of them have."""
+    page = QWidget()
+    layout = QVBoxLayout(page)
+    layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
+    layout.setSpacing(GRID + 4)
+    return page, layout
+
+
 class Card(QFrame):
     """A surface with a small title and a body layout."""
 
