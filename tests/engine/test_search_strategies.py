@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.search.accepted import then_quantized
 from engine.search.asking import Ask, Asking, Limits, Told, better
-from engine.search.heuristic import further, heuristic, split
+from engine.search.heuristic import FALL, LONGEST, SHORTEST, Fall, further, heuristic, split
 from engine.search.published import grid, three_step
 from engine.search.single import structured, unstructured
 from engine.search.verdict import Target, judge
@@ -362,3 +363,55 @@ def test_that_a_metric_where_lower_is_better_has_its_floor_above() -> None:
     assert target.floor == 2.5
     assert judge(2.2, target, standard_error=0.0).passed
     assert not judge(2.6, target, standard_error=0.0).passed
+
+
+@given(met_at=st.floats(3.0, 100.0), first=st.floats(1.5, 200.0), second=st.floats(1.5, 200.0))
+def test_that_two_fine_tunes_on_the_law_show_where_the_margin_is_spent(
+    met_at: float, first: float, second: float
+) -> None:
+    fall = Fall()
+    for reduction in (first, second):
+        fall.note(reduction, told_by_the_law(reduction, met_at))
+    assert fall.crossing() == pytest.approx(met_at)
+
+
+@given(
+    met_at=st.floats(3.0, 100.0),
+    tried=st.lists(st.tuples(st.floats(1.5, 200.0), st.floats(-0.005, 0.005)), min_size=1),
+)
+def test_that_a_success_goes_further_and_a_failure_back(
+    met_at: float, tried: list[tuple[float, float]]
+) -> None:
+    fall = Fall()
+    for reduction, luck in tried:
+        fall.note(reduction, told_by_the_law(reduction, met_at, luck))
+    assert SHORTEST <= fall.onward() / fall.holds <= LONGEST
+    for reduction, _ in tried:
+        back = fall.back(reduction)
+        assert back is None or fall.holds < back < reduction
+
+
+def told_by_the_law(reduction: float, met_at: float, luck: float = 0.0) -> Told:
+    """A fine-tune of a model that spends a margin of 0.006 at a reduction."""
+    drop = 0.006 * (math.log(reduction) / math.log(met_at)) ** FALL - luck
+    margin = 0.006 - drop
+    return Told(
+        trial=1, keep=1.0, sparsity=0.0, value=0.9, drop=drop, margin=margin, passed=margin >= 0,
+        objective=1.0,
+    )  # fmt: skip
+
+
+def test_that_an_unlucky_draw_does_not_end_the_search_where_it_fell() -> None:
+    limits = replace(LIMITS, fine_tunes=8)
+    honest = smooth_drop(0.2, 0.9)
+    plain = fake_trainer(heuristic(limits), honest)
+    probes = sum(ask.kind == "probe" for ask, _ in plain)
+    luck = [0.0] * probes + [0.006] + [0.0] * len(plain)
+    unlucky = fake_trainer(
+        heuristic(limits), lambda keep, sparsity: honest(keep, sparsity) + luck.pop(0)
+    )
+    assert not unlucky[probes][1].passed
+    smallest = [
+        min(told.objective or 1e9 for told in accepted(history)) for history in (plain, unlucky)
+    ]
+    assert smallest[1] < 1.5 * smallest[0]
