@@ -82,7 +82,7 @@ def metrics_for(task: Task) -> tuple[str, ...]:
 
 _COMPILED = {
     "meaniou": "mean_iou", "onehotmeaniou": "mean_iou", "binaryiou": "iou", "f1score": "macro_f1",
-    "mae": "mae", "meanabsoluteerror": "mae",
+    "mae": "mae", "meanabsoluteerror": "mae", "rootmeansquarederror": "rmse",
 }  # fmt: skip
 """What Keras's names of metrics mean here. Its accuracy is not among them: it is the default where
 it says something, and for maps, most of which are background, it says little."""
@@ -225,6 +225,12 @@ def _absolute_error(counts: Counts) -> np.ndarray:
     return np.stack([gap, np.ones(len(gap))], axis=1)
 
 
+def _squared_error(counts: Counts) -> np.ndarray:
+    """(mean squared error over the outputs, 1) a sample."""
+    gap = ((counts.outputs.astype(np.float64) - counts.labels) ** 2).mean(axis=1)
+    return np.stack([gap, np.ones(len(gap))], axis=1)
+
+
 def _own(counts: Counts) -> np.ndarray:
     """What the data script's metric says of each sample."""
     assert counts.task.script is not None
@@ -245,6 +251,10 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
 
 def _ratio(sums: np.ndarray) -> np.ndarray:
     return _divide(sums[..., 0], sums[..., 1])
+
+
+def _root(sums: np.ndarray) -> np.ndarray:
+    return np.sqrt(_ratio(sums))
 
 
 def _dice(sums: np.ndarray) -> np.ndarray:
@@ -292,6 +302,8 @@ METRICS: dict[str, Metric] = {
         Metric(name="mean_dice", kinds=_MAPS, count=_per_class, finish=_mean_f1),
         Metric(name="pixel_accuracy", kinds=_MAPS, count=_pixels, finish=_ratio),
         Metric(name="mae", kinds=("regression",), count=_absolute_error, finish=_ratio,
+               higher_is_better=False),
+        Metric(name="rmse", kinds=("regression",), count=_squared_error, finish=_root,
                higher_is_better=False),
         Metric(name="script", kinds=("script",), count=_own, finish=_ratio),
         Metric(name="script_error", kinds=("script",), count=_own, finish=_ratio,

@@ -34,6 +34,7 @@ _METRIC_NAMES = {
     "mean_dice": "mean Dice",
     "pixel_accuracy": "pixel accuracy",
     "mae": "mean absolute error",
+    "rmse": "root mean squared error",
 }
 
 
