@@ -53,6 +53,7 @@ def test_that_class_metrics_agree_with_scikit_learn(rng: np.random.Generator) ->
         (("accuracy", "BinaryIoU"), "binary_segmentation", "iou"),
         (("F1Score",), "classification", "macro_f1"),
         (("mean_absolute_error",), "regression", "mae"),
+        (("RootMeanSquaredError",), "regression", "rmse"),
         (("accuracy",), "segmentation", None),
         (("MeanIoU",), "classification", None),
         ((), "classification", None),
@@ -121,10 +122,12 @@ def test_that_ignored_pixels_do_not_count(rng: np.random.Generator) -> None:
               ignore_label=2) == 1.0  # fmt: skip
 
 
-def test_that_mae_is_the_mean_absolute_error(rng: np.random.Generator) -> None:
+def test_that_errors_of_numbers_agree_with_scikit_learn(rng: np.random.Generator) -> None:
     labels, outputs = rng.random((30, 2)).astype(np.float32), rng.random((30, 2))
     expected = oracle.mean_absolute_error(labels, outputs)
     assert of("mae", outputs, labels, task("regression", 2)) == pytest.approx(expected)
+    expected = oracle.root_mean_squared_error(labels.ravel(), outputs.ravel())
+    assert of("rmse", outputs, labels, task("regression", 2)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("metric", sorted(n for n, m in METRICS.items() if "script" not in m.kinds))
