@@ -65,6 +65,7 @@ class PreferencesDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 3 * GRID)
         layout.setSpacing(2 * GRID)
+        layout.setSizeConstraint(QVBoxLayout.SizeConstraint.SetNoConstraint)  # wrapped words
         layout.addWidget(form)
         for box in (self.ask_close, self.ask_delete):
             box.setAccessibleName(box.text())

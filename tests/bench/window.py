@@ -1,9 +1,13 @@
 """How quick the window is: start to first paint, slots of its thread in a search, memory, opening.
 
-``python -m tests.bench.window [--json OUT] [--model FILE] [--runs 5]`` needs no screen. First paint
-is the wall time from before the process was spawned to after the first paint; a slot's time is the
-CPU time of the window's thread in one turn of the event loop, so that waiting for a core is left
-out. The search is one of 200 trials, replayed as fast as it goes by ``tests.bench.replay``.
+``python -m tests.bench.window [--cells paint replay live open] [--runs 5]`` needs no screen. First
+paint is the wall time from before the process was spawned to after the first paint; a slot's time
+is the CPU time of the window's thread in one turn of the event loop, so that waiting for a core is
+left out; slots in which nothing was done are not counted for the 99th percentile. One search is of
+200 trials, replayed as fast as it goes by ``tests.bench.replay``; the live one is the real engine
+on the built-in digits, at a lower priority as always, with the window on the search stage. The
+model that is dropped is EfficientNetB3 with random weights, of about 50 MB. Finished cells are
+appended to ``results/window.jsonl``.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +33,20 @@ from PySide6.QtWidgets import QApplication
 
 from engine import events as ev
 from engine import jsonio
+from engine.job import Budget
 from engine.runs import JOURNAL, RunFolder
 from gui.engine_thread import Search
 from gui.main_window import MainWindow
-from gui.resources import sample_model
 from tests.bench.environment import describe
 from tests.gui import story
 
 ROOT = Path(__file__).parents[2]
+RESULTS = Path(__file__).parent / "results" / "window.jsonl"
+CELLS = ("paint", "replay", "live", "open")
 TRIALS = 200
+IDLE_S = 0.0005
+"""A slot of less than this has done nothing."""
+
 FIRST_PAINT = """
 import sys, time
 from PySide6.QtWidgets import QApplication
@@ -87,87 +98,136 @@ def long_search() -> list[ev.Event]:
     return [*events, ev.RunEnded(outcome="met", seconds=1.0)]
 
 
+def shown(app: QApplication) -> MainWindow:
+    """A window with its plots."""
+    window = MainWindow()
+    window.show()
+    while window.search.cloud is None:
+        app.processEvents()
+        time.sleep(0.005)
+    return window
+
+
+def slots_while(app: QApplication, window: MainWindow, limit_s: float) -> dict[str, Any]:
+    """Slots of the window's thread until its search has ended, and the memory of its process."""
+    slots: list[float] = []
+    began, most = time.monotonic(), 0
+    own = psutil.Process()
+    while window.session.searching:
+        before = time.thread_time()
+        app.processEvents()
+        slots.append(time.thread_time() - before)
+        time.sleep(0.002)
+        if len(slots) % 500 == 0:
+            most = max(most, own.memory_info().rss)
+        if time.monotonic() - began > limit_s:
+            window.session.stop()
+    busy = sorted(s for s in slots if s > IDLE_S) or [0.0]
+    return {
+        "seconds": time.monotonic() - began,
+        "trials": len(window.session.state.trials),
+        "status": window.session.state.status,
+        "longest_slot_cpu_ms": busy[-1] * 1000,
+        "p99_slot_cpu_ms": busy[int(0.99 * (len(busy) - 1))] * 1000,
+        "slots": len(busy),
+        "window_memory_bytes": max(most, own.memory_info().rss),
+    }
+
+
 def replayed_search(app: QApplication, place: Path) -> dict[str, Any]:
-    """Slots of the window's thread while a search of 200 trials comes in."""
+    """A search of 200 trials comes in."""
     folder = RunFolder.create(place / "run", story.job())
     journal = place / JOURNAL
     lines = [ev.dump_event(e) for e in long_search()]
     journal.write_bytes(b"\n".join(lines) + b"\n")
     os.environ["SECATEUR_REPLAY"] = str(journal)
     os.environ["SECATEUR_REPLAY_RATE"] = "2000"
-    os.environ["PYTHONPATH"] = str(ROOT)
-    window = MainWindow()
-    window.show()
-    while window.search.cloud is None:
-        app.processEvents()
-        time.sleep(0.005)
+    window = shown(app)
     window.session.take_model(story.facts())
     window.session.begin(Search(run=folder.path, job=None, module="tests.bench.replay"))
-    slots: list[float] = []
-    began = time.monotonic()
-    while window.session.searching:
-        before = time.thread_time()
-        app.processEvents()
-        slots.append(time.thread_time() - before)
-        time.sleep(0.002)
-    seconds = time.monotonic() - began
-    memory = psutil.Process().memory_info().rss
-    trials = len(window.session.state.trials)
+    figures = slots_while(app, window, limit_s=600.0)
     window.close()
-    busy = sorted(s for s in slots if s > 0.0005) or [0.0]
+    return {"events": len(lines), **figures}
+
+
+def live_search(app: QApplication, place: Path) -> dict[str, Any]:
+    """The real engine searches on the digits; stopped after a while where the machine is slow."""
+    window = shown(app)
+    window.session.runs_base = place / "runs"
+    window.opener.sample()
+    while not window.session.wishes.ready:
+        app.processEvents()
+        time.sleep(0.005)
+    options = window.session.wishes.options
+    window.session.set_options(replace(options, budget=Budget(max_trials=3)))
+    window.session.start()
+    figures = slots_while(app, window, limit_s=900.0)
+    window.close()
+    return figures
+
+
+def make_model(place: Path) -> Path:
+    """A model of about 50 MB, written by a process of its own."""
+    path = place / "efficientnet-b3.keras"
+    code = f"import keras; keras.applications.EfficientNetB3(weights=None).save({str(path)!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    return path
+
+
+def opening(app: QApplication, place: Path, model: Path | None, runs: int) -> dict[str, Any]:
+    """Wall seconds from a drop to the layer table; the first one warms up the disk."""
+    model = make_model(place) if model is None else model
+    seconds, layers = [], 0
+    for _ in range(runs + 1):
+        window = shown(app)
+        began = time.monotonic()
+        window.opener.path(model)
+        while window.layers.model.rowCount() == 0:
+            app.processEvents()
+            time.sleep(0.002)
+        seconds.append(time.monotonic() - began)
+        layers = window.layers.model.rowCount()
+        window.close()
     return {
-        "trials": trials,
-        "events": len(lines),
-        "seconds": seconds,
-        "longest_slot_cpu_ms": busy[-1] * 1000,
-        "p99_slot_cpu_ms": busy[int(0.99 * (len(busy) - 1))] * 1000,
-        "window_memory_bytes": memory,
+        "file_bytes": model.stat().st_size,
+        "layers": layers,
+        "seconds": {"first": seconds[0], "median": statistics.median(seconds[1:])},
     }
 
 
-def opening(app: QApplication, model: Path) -> dict[str, Any]:
-    """Wall seconds from a drop to the layer table."""
-    window = MainWindow()
-    window.show()
-    while window.search.cloud is None:
-        app.processEvents()
-        time.sleep(0.005)
-    began = time.monotonic()
-    window.opener.path(model)
-    while window.layers.model.rowCount() == 0:
-        app.processEvents()
-        time.sleep(0.002)
-    seconds = time.monotonic() - began
-    layers = window.layers.model.rowCount()
-    window.close()
-    return {"file_bytes": model.stat().st_size, "layers": layers, "seconds": seconds}
-
-
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, append."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the figures there too")
-    parser.add_argument("--model", type=Path, default=sample_model(), help="model to open")
-    parser.add_argument("--runs", type=int, default=5, help="of the first paint")
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS)
+    parser.add_argument("--model", type=Path, help="another model to open")
+    parser.add_argument("--runs", type=int, default=5, help="of the first paint and of opening")
     arguments = parser.parse_args()
-    model: Path = arguments.model.absolute()
+    os.environ["PYTHONPATH"] = str(ROOT)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         QSettings.setPath(
             QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(place / "settings")
         )
         app = QApplication(sys.argv[:1])
-        figures = {
-            "bench": "window",
-            "load_average": os.getloadavg()[0],
-            "first_paint": first_paint(place, arguments.runs),
-            "replayed_search": replayed_search(app, place),
-            "opening": opening(app, model),
-            "environment": jsonio.to_plain(describe()),
+        model = None if arguments.model is None else arguments.model.absolute()
+        measure: dict[str, Callable[[], dict[str, Any]]] = {
+            "paint": lambda: first_paint(place, arguments.runs),
+            "replay": lambda: replayed_search(app, place),
+            "live": lambda: live_search(app, place),
+            "open": lambda: opening(app, place, model, arguments.runs),
         }
-    print(json.dumps(figures, indent=1))
-    if arguments.json is not None:
-        jsonio.write_json(arguments.json, figures)
+        for cell in arguments.cells:
+            figures = {
+                "bench": "window",
+                "cell": cell,
+                "load_average": os.getloadavg()[0],
+                **measure[cell](),
+                "environment": jsonio.to_plain(describe()),
+            }
+            line = json.dumps(figures)
+            print(line, flush=True)
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
 
 
 if __name__ == "__main__":
