@@ -45,8 +45,8 @@ from engine.search.sizes import SizeMeter
 from engine.training.evaluate import predict_outputs
 
 CELL_PX, COLUMNS = 56, 40
-A_CELL = 24
-"""Samples of each cell of a confusion matrix that get a thumbnail; those that flipped all do."""
+A_CLASS = 24
+"""Samples of each class that were found, and get a thumbnail; those that flipped all do."""
 
 MOST_THUMBNAILS = 3000
 MOST_BYTES = 1 << 28
@@ -167,15 +167,16 @@ def told_by_class(found: Comparison, opened: Opened, outputs: list[np.ndarray]) 
 
 
 def shown(told: Answers, most: int) -> tuple[int, ...]:
-    """Samples that get a thumbnail: those that flipped, then some of each pair of classes."""
+    """Samples that get a thumbnail: what flipped, then what is wrong, then some of each class."""
     wanted: dict[int, None] = dict.fromkeys(told.flipped())
-    taken: dict[tuple[int, int, int], int] = {}
-    for side, found in enumerate((told.before, told.after)):
-        for sample, pair in enumerate(zip(told.label, found, strict=True)):
-            cell = (side, *pair)
-            taken[cell] = taken.get(cell, 0) + 1
-            if taken[cell] <= A_CELL:
-                wanted.setdefault(sample)
+    right: dict[int, list[int]] = {}
+    for sample, (label, found) in enumerate(zip(told.label, told.after, strict=True)):
+        if label == found:
+            right.setdefault(label, []).append(sample)
+        else:
+            wanted.setdefault(sample)
+    for samples in right.values():
+        wanted |= dict.fromkeys(samples[:A_CLASS])
     return tuple(sorted(list(wanted)[:most]))
 
 

@@ -120,11 +120,12 @@ def test_that_a_trial_without_a_checkpoint_is_refused(
 
 def test_that_thumbnails_go_to_what_flipped_first() -> None:
     told = Answers(
-        label=(0,) * 100, before=(0,) * 100, after=(0,) * 99 + (1,),
+        label=(0,) * 98 + (2, 0), before=(0,) * 100, after=(0,) * 99 + (1,),
         confidence_before=(1.0,) * 100, confidence_after=(1.0,) * 100,
     )  # fmt: skip
-    assert comparing.shown(told, 1000) == (*range(comparing.A_CELL), 99)
-    assert comparing.shown(told, 3) == (0, 1, 99)
+    assert comparing.shown(told, 1000) == (*range(comparing.A_CLASS), 98, 99)
+    assert comparing.shown(told, 1) == (99,), "what flipped comes first"
+    assert comparing.shown(told, 3) == (0, 98, 99), "then what is wrong"
 
 
 @pytest.mark.slow
