@@ -7,14 +7,16 @@ group. It knows nothing of widgets.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from engine.by_hand import ByHand
 from engine.events import LayerState
 from engine.telling import units
 from gui.models.rows import NONE, Column, Index, RowsModel
+
+if TYPE_CHECKING:
+    from engine.by_hand import ByHand
 
 KEEP, ZEROS = 3, 4
 """The columns that can be edited."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, Signal
 from PySide6.QtWidgets import (
@@ -24,7 +24,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.by_hand import ByHand
 from engine.errors import ErrorInfo
 from engine.events import LayerState
 from engine.telling import units
@@ -36,6 +35,9 @@ from gui.session import Session
 from gui.theme import GRID
 from gui.widgets.basics import Card, Facts, button, label
 from gui.widgets.tables import fit_columns, row_table
+
+if TYPE_CHECKING:
+    from engine.by_hand import ByHand
 
 TIMEOUT_S = 3600.0
 HONEST = (
@@ -170,7 +172,7 @@ class ByHandPage(QStackedWidget):
         self.words.setText("Reading the model \u2026")
         weights, custom = (None if p is None else Path(p) for p in (facts.weights, facts.custom))
         self._reading = self._session.tasks.start(
-            lambda: ByHand(Path(facts.path), facts.opened.layers, weights=weights, custom=custom),
+            lambda: _draft(facts, weights, custom),
             self._on_read,
             self._on_read_failed,
         )
@@ -297,3 +299,10 @@ def _nonzero(layers: tuple[LayerState, ...]) -> int:
 
 def _macs(layers: tuple[LayerState, ...]) -> int:
     return sum(s.macs or 0 for s in layers)
+
+
+def _draft(facts: ModelFacts, weights: Path | None, custom: Path | None) -> ByHand:
+    """What is left of a model; its rooms are imported here, for they bring numpy and scipy."""
+    from engine.by_hand import ByHand
+
+    return ByHand(Path(facts.path), facts.opened.layers, weights=weights, custom=custom)

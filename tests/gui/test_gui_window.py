@@ -27,7 +27,7 @@ from tests.gui.conftest import FAKE, ROOT
 
 FORBIDDEN = (
     "tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "pyqtgraph", "sklearn",
-    "h5py",
+    "h5py", "numpy", "scipy",
 )  # fmt: skip
 
 
