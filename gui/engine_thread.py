@@ -155,6 +155,7 @@ class EngineThread(QThread):
         if search.job is not None:
             return RunFolder.create(search.run, search.job).path
         folder = RunFolder.open(search.run)
+        folder.check_free()
         record = record_of(folder.events())
         with self._lock:
             self._record = record

@@ -23,6 +23,7 @@ LogEvent: TypeAlias = (
     | ev.TrialDone
     | ev.ControlMeasured
     | ev.ReportMeasured
+    | ev.NeedsEstimated
     | ev.Warned
     | ev.EngineDied
     | ev.Exported
@@ -38,6 +39,7 @@ LOGGED = (
     ev.TrialDone,
     ev.ControlMeasured,
     ev.ReportMeasured,
+    ev.NeedsEstimated,
     ev.Warned,
     ev.EngineDied,
     ev.Exported,

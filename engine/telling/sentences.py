@@ -243,6 +243,8 @@ def sentence(event: LogEvent, metric: str | None = None) -> str:
             )
         case ev.Warned():
             return event.message
+        case ev.NeedsEstimated():
+            return f"The search needs {needs(event)}"
         case ev.EngineDied():
             return engine_died(event)
         case ev.Exported():
