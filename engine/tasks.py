@@ -32,6 +32,7 @@ from engine.modelfile.graph import LayerGraph, Weights
 from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build
 from engine.search.context import Opened, open_data, open_files
+from engine.search.measure import values
 from engine.sparsity.by_layer import levels_by_layer
 from engine.sparsity.levels import prunable_weights, zeroed
 from engine.training.evaluate import predict_outputs
@@ -247,22 +248,20 @@ def evaluate(payload: dict[str, Any]) -> dict[str, Any]:
         "report": [opened.data.report],
         "all": [opened.data.search, opened.data.report],
     }[payload["split"]]
-    began = time.perf_counter()
-    outputs = np.concatenate(
-        [predict_outputs(opened.model, part.images, preprocess=opened.transform) for part in parts]
-    )
-    seconds = time.perf_counter() - began
-    labels = np.concatenate([part.labels for part in parts])
-    rows = opened.measure.rows(outputs, labels)
+    seconds, counted = 0.0, []
+    for part in parts:
+        began = time.perf_counter()
+        outputs = predict_outputs(opened.model, part.images, preprocess=opened.transform)
+        seconds += time.perf_counter() - began
+        counted.append(opened.measure.every(outputs, part.labels))
+    every = {name: np.concatenate([rows[name] for rows in counted]) for name in counted[0]}
+    rows = every[opened.measure.name]
     return {
         "schema": 1,
         "metric": opened.measure.name,
         "value": opened.measure.value(rows),
         "interval": list(opened.measure.interval(rows)),
-        "metrics": {
-            opened.measure.name: opened.measure.value(rows),
-            **opened.measure.others(outputs, labels),
-        },
+        "metrics": values(every),
         "samples": len(rows),
         "seconds": seconds,
         "split": payload["split"],

@@ -31,7 +31,7 @@ from engine.search.controls import (
     outputs_of_model,
 )
 from engine.search.kept import prune_checkpoints
-from engine.search.measure import read_verdict
+from engine.search.measure import read_verdict, values
 from engine.search.models import Candidate
 from engine.search.samples import write_export_samples
 from engine.search.sizes import SizeMeter
@@ -121,15 +121,15 @@ def _read_report(
 ) -> ev.ReportMeasured:
     part, measure = context.data.report, context.measure
 
-    def read(candidate: Candidate) -> tuple[np.ndarray, dict[str, float]]:
+    def read(candidate: Candidate) -> dict[str, np.ndarray]:
         model = build(candidate.graph, candidate.weights)
-        outputs = outputs_of_model(context, model, control)(part)
-        return measure.rows(outputs, part.labels), measure.others(outputs, part.labels)
+        return measure.every(outputs_of_model(context, model, control)(part), part.labels)
 
-    dense, before = read(context.candidate)
-    final, after = dense, before
+    every_dense = every_final = read(context.candidate)
     if best is not None:
-        final, after = read(runner.arm(best.trial).candidate)
+        every_final = read(runner.arm(best.trial).candidate)
+    dense, final = every_dense[measure.name], every_final[measure.name]
+    before, after = values(every_dense), values(every_final)
     drop = measure.drop(dense, final, LEVEL)
     reading = read_verdict(measure, target, dense, final, level=LEVEL)
     event = ev.ReportMeasured(
@@ -147,7 +147,11 @@ def _read_report(
         met=reading.met,
         confirmed=reading.confirmed,
         samples_needed=reading.samples_needed,
-        others={name: (before[name], after[name]) for name in before if name in after},
+        others={
+            name: (before[name], after[name])
+            for name in before
+            if name in after and name != measure.name
+        },
     )
     emit(event)
     return event

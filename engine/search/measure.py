@@ -6,6 +6,7 @@ Owns nothing but the binding of :mod:`engine.data.metrics` to one task.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -43,16 +44,10 @@ class Measure:
         """The metric's value."""
         return rooms.value(self.name, rows)
 
-    @property
-    def beside(self) -> tuple[Measure, ...]:
-        """The task's other metrics."""
-        names = rooms.metrics_for(self.task)
-        return tuple(replace(self, name=name) for name in names if name != self.name)
-
-    def others(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-        """Values of the other metrics, to be read beside this one; those that are none left out."""
-        found = {m.name: m.value(m.rows(outputs, labels)) for m in self.beside}
-        return {name: value for name, value in found.items() if math.isfinite(value)}
+    def every(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """What each metric of the task counts in each sample, this one among them."""
+        names = dict.fromkeys((self.name, *rooms.metrics_for(self.task)))
+        return {name: replace(self, name=name).rows(outputs, labels) for name in names}
 
     def interval(self, rows: np.ndarray, level: float = 0.95) -> tuple[float, float]:
         """Two-sided interval of the value."""
@@ -67,6 +62,12 @@ class Measure:
         if target.given:
             return rooms.standard_error(self.name, after)
         return self.drop(before, after).se
+
+
+def values(rows: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Values of metrics by name, to be read side by side; what is no number is left out."""
+    found = {name: rooms.value(name, counted) for name, counted in rows.items()}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
