@@ -11,13 +11,11 @@ fine-tune and the same verdict; figures are of the report split. ``python -m tes
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,15 +30,17 @@ from engine.job import Budget, DataSpec, Goal, Job
 from engine.report.result import result_of
 from engine.runs import RunFolder
 from engine.runstate import fold_all
+from tests.bench.cells import Bench, table
 from tests.bench.environment import describe
 
-RESULTS = Path(__file__).parent / "results" / "search.jsonl"
-SHARED = Path(__file__).parents[3] / "shared"
 SUBSET = 20_000
 FINE_TUNES = 6
 EPOCHS = 3
 PUBLISHED_FINE_TUNES = 16
 """For the published three steps, which go notch by notch and would else not arrive anywhere."""
+
+CANDIDATES = 50
+"""Of one process whose memory is watched."""
 
 FLOOR_SEEDS = 30
 SMALL_TRAIN, SMALL_JUDGED = 6_000, 10_000
@@ -82,6 +82,7 @@ def cells() -> list[Cell]:
         table="goal", model="digits", arm="heuristic", tolerance=0.02, epochs=None, subset=None
     )
     found = [digits]
+    found.append(replace(digits, table="memory", arm="memory", epochs=1, fine_tunes=CANDIDATES))
     found += [replace(digits, table="grid", epochs=10, arm=f"grid_row:{row}") for row in range(8)]
     found.append(replace(digits, table="grid", epochs=10))
     arms = ("heuristic", "unstructured", "structured", "tpe", "three-step")
@@ -97,7 +98,7 @@ def cells() -> list[Cell]:
                 found.append(replace(cell, controls=arm == "heuristic"))
     vgg = Cell(table="tolerances", model="vgg_fashion", arm="heuristic")
     found += [replace(vgg, tolerance=t) for t in (0.0025, 0.005, 0.02, 0.05)]
-    for what in ("allocation", "norms", "teacher", "warm_start"):
+    for what in ("allocation", "norms", "teacher", "warm_start", "early"):
         found.append(replace(vgg, table="ablation", arm=f"without:{what}"))
     found += [replace(vgg, table="grid", arm=f"grid_row:{row}") for row in range(8)]
     for seed in range(FLOOR_SEEDS):
@@ -125,9 +126,10 @@ def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
 
     model, data = MODELS[cell.model]
     began, cpu_began = time.monotonic(), time.process_time()
+    memory: list[float] = []
     with (
         tempfile.TemporaryDirectory(prefix="secateur-bench-") as scratch,
-        arm(cell.arm, cell.seed) as strategy,
+        arm(cell.arm, cell.seed, memory) as strategy,
     ):
         if cell.model == "small":
             model_path, source = small_net(shared / "data" / data, cell.seed, Path(scratch))
@@ -165,6 +167,7 @@ def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
                                "epochs", "seconds", "accepted")}
             for t in result["trials"]
         ],
+        "resident_mib": memory,
         "environment": jsonio.to_plain(describe()),
     }  # fmt: skip
 
@@ -216,23 +219,14 @@ def _data(source: Path, subset: int | None, scratch: Path) -> str:
     return str(path)
 
 
-def results() -> list[dict[str, Any]]:
-    """What is there, the last line of each cell."""
-    if not RESULTS.exists():
-        return []
-    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-    return list({line["cell"]: line for line in lines}.values())
-
-
-def summary() -> None:
-    """A line a cell: what it came to."""
+def summary(lines: Sequence[dict[str, Any]]) -> None:
+    """A line a cell: what it came to; and whether the floor held over many small nets."""
     head = ("cell", "status", "nonzero", "x", "MACs x", "int8 gzip", "drop", "epochs", "minutes")
-    rows = [head]
-    for line in results():
-        base, final = line["baseline"], line["final"]
-        drop = line["drop"]
+    rows: list[Sequence[str]] = [head]
+    for line in lines:
         if line["table"] == "floor":
             continue
+        base, final, drop = line["baseline"], line["final"], line["drop"]
         rows.append((
             line["cell"], line["status"], f"{final['nonzero']:,}",
             f"{base['nonzero'] / final['nonzero']:.1f}", f"{base['macs'] / final['macs']:.1f}",
@@ -240,67 +234,33 @@ def summary() -> None:
             "" if drop is None else f"{100 * drop['value']:.2f}",
             str(line["cost"]["epochs"]), f"{line['seconds'] / 60:.1f}",
         ))  # fmt: skip
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    for row in rows:
-        sys.stdout.write("  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)) + "\n")
-
-
-def floor_summary() -> None:
-    """Whether the floor held over the runs on small nets, with and without the guard band."""
-    for arm in ("heuristic", "without:guard"):
-        lines = [x for x in results() if x["table"] == "floor" and x["arm"] == arm and x["drop"]]
-        if lines:
-            left = [x["tolerance"] - x["drop"]["value"] for x in lines]
+    table(rows)
+    for arm_name in ("heuristic", "without:guard"):
+        held = [x for x in lines if x["table"] == "floor" and x["arm"] == arm_name and x["drop"]]
+        if held:
+            left = [x["tolerance"] - x["drop"]["value"] for x in held]
             sys.stdout.write(
-                f"floor, {arm}: held in {sum(v >= 0 for v in left)} of {len(left)} runs, median"
-                f" overshoot {100 * float(np.median(left)):.2f} points of"
-                f" {100 * lines[0]['tolerance']:.0f}\n"
+                f"floor, {arm_name}: held in {sum(v >= 0 for v in left)} of {len(left)} runs,"
+                f" median overshoot {100 * float(np.median(left)):.2f} points of"
+                f" {100 * held[0]['tolerance']:.0f}\n"
             )
 
 
-def main() -> None:
-    """Run the cells that are not done, each in a process of its own."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cells", nargs="*", help="names, or parts of names (see --list)")
-    parser.add_argument("--shared", type=Path, default=SHARED, help="folder of models/ and data/")
-    parser.add_argument("--again", action="store_true", help="run cells that are done, too")
-    parser.add_argument("--list", action="store_true", help="name the cells and stop")
-    parser.add_argument("--summary", action="store_true", help="print tables of the results")
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.summary:
-        summary()
-        floor_summary()
-        return
-    done = set() if options.again else {line["cell"] for line in results()}
-    for cell in cells():
-        wanted = not options.cells or any(part in cell.name for part in options.cells)
-        if options.list:
-            sys.stdout.write(f"{cell.name}{'  done' if cell.name in done else ''}\n")
-        elif options.here and cell.name in options.cells:
-            sys.stdout.write(json.dumps(run_here(cell, options.shared)) + "\n")
-        elif wanted and not options.here and cell.name not in done:
-            _run_apart(cell, options.shared)
-
-
-def _run_apart(cell: Cell, shared: Path) -> None:
-    """One cell in its own process; its line goes to the results."""
+def needs(cell: Cell, shared: Path) -> list[Path]:
+    """The shared files of a cell; the built-in digits need none."""
     model, data = MODELS[cell.model]
-    wanted = shared / "models" / model if model else shared / "data" / data
-    if cell.model != "digits" and not wanted.exists():
-        sys.stderr.write(f"{cell.name}: what it needs is not here, skipped\n")
-        return
-    command = [sys.executable, "-m", "tests.bench.search", "--here", "--shared", str(shared)]
-    answer = subprocess.run([*command, cell.name], stdout=subprocess.PIPE, check=False, text=True)
-    if answer.returncode != 0:
-        sys.stderr.write(f"{cell.name}: failed with {answer.returncode}\n")
-        return
-    line = answer.stdout.splitlines()[-1]
-    print(line, flush=True)
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a") as file:
-        file.write(line + "\n")
+    found = [shared / "models" / model] if model else []
+    return found if cell.model == "digits" else [*found, shared / "data" / data]
 
+
+BENCH = Bench(
+    module="tests.bench.search",
+    results=Path(__file__).parent / "results" / "search.jsonl",
+    cells=cells(),
+    run=run_here,
+    needs=needs,
+    summary=summary,
+)
 
 if __name__ == "__main__":
-    main()
+    BENCH.main(__doc__)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from unittest import mock
 
 import optuna
+import psutil
 
 from engine.events import Why
 from engine.search import accepted, context, session, trials, verdict
@@ -51,15 +52,33 @@ def grid_row(limits: Limits, *, row: int) -> Asking:
         )  # fmt: skip
 
 
+def watched(limits: Limits, *, memory: list[float]) -> Asking:
+    """Fine-tunes of ever other widths and zeros; resident MiB of this process after each."""
+    process = psutil.Process()
+    for index in range(limits.fine_tunes):
+        keep, sparsity = 0.4 + 0.6 * (index % 7) / 6, 0.8 * (index % 5) / 4
+        yield Ask(
+            kind="fine_tune", step="trade_off", keep=keep, sparsity=sparsity,
+            why=Why(code="grid", numbers={"keep": keep, "sparsity": sparsity}),
+        )  # fmt: skip
+        memory.append(process.memory_info().rss / 2**20)
+
+
 @contextmanager
-def arm(name: str, seed: int) -> Iterator[str]:
-    """The engine of this process with one arm in it; yields the job's strategy for it."""
+def arm(name: str, seed: int, memory: list[float]) -> Iterator[str]:
+    """The engine of this process with one arm in it; yields the job's strategy for it.
+
+    ``memory`` takes what the arm of that name measures.
+    """
     kind, _, detail = name.partition(":")
     if kind == "tpe":
         with _strategy(lambda limits: tpe(limits, seed=seed)):
             yield "grid"
     elif kind == "grid_row":
         with _strategy(lambda limits: grid_row(limits, row=int(detail))):
+            yield "grid"
+    elif kind == "memory":
+        with _strategy(lambda limits: watched(limits, memory=memory)):
             yield "grid"
     elif kind == "without":
         with _without(detail):
@@ -90,6 +109,8 @@ def _without(what: str) -> Iterator[None]:
             patch = mock.patch.object(context, "DISTILL", 0.0)
         case "warm_start":
             patch = mock.patch.object(accepted.Accepted, "nearest", return_value=None)
+        case "early":
+            patch = mock.patch.object(accepted, "MAY_END_EARLY", ())
         case "guard":
             patch = mock.patch.object(verdict, "GUARD_SE", 0.0)
         case _:
