@@ -254,7 +254,7 @@ def _ratio(sums: np.ndarray) -> np.ndarray:
 
 
 def _root(sums: np.ndarray) -> np.ndarray:
-    return np.sqrt(_ratio(sums))
+    return np.asarray(np.sqrt(_ratio(sums)))
 
 
 def _dice(sums: np.ndarray) -> np.ndarray:
