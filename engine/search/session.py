@@ -11,6 +11,7 @@ from pathlib import Path
 from engine import data as rooms
 from engine import events as ev
 from engine.channels.cost import cost
+from engine.channels.price import WidthCost
 from engine.control import EngineControl
 from engine.criteria import CRITERIA, score
 from engine.device import prepare_device, versions
@@ -21,7 +22,7 @@ from engine.runs import RunFolder
 from engine.runstate import RunState
 from engine.search import finish, needs, premises, regoal
 from engine.search.accepted import then_quantized
-from engine.search.allocation import MACS_SHARE, WidthCost, allocate, curves_of
+from engine.search.allocation import MACS_SHARE, allocate, curves_of
 from engine.search.asking import Asking, Limits, Told
 from engine.search.clock import Clock
 from engine.search.context import (
