@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -50,13 +51,9 @@ def test_that_a_disk_that_fills_up_is_named_and_the_run_goes_on_with_room(small_
 
     def fill(event: Event, state: RunState) -> None:
         if isinstance(event, EpochDone) and not filler.exists():
-            with filler.open("wb") as file:
-                try:
-                    while True:
-                        file.write(bytes(4096))
-                        file.flush()
-                except OSError:
-                    return
+            with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(bytes(4096)):
+                    pass
 
     run = small_disk / "run"
     with pytest.raises(EngineFailure, match="The disk is full; what was accepted is kept"):
