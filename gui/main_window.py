@@ -220,6 +220,7 @@ class MainWindow(QMainWindow):
         self.compare.layer_chosen.connect(self._on_layer_chosen)
         self.compare.failed.connect(self.notices.failed)
         self.compare.copied.connect(self.notices.copied)
+        self.layers.by_hand.left_changed.connect(self._on_left_changed)
         self.layers.by_hand.failed.connect(self.notices.failed)
         self.layers.by_hand.model_wanted.connect(self.opener.path)
         self.compare.set_up_wanted.connect(lambda: self.show_stage("setup"))
@@ -349,6 +350,11 @@ class MainWindow(QMainWindow):
             strip.select(name)
         self.search.measured.select_layer(name)
         self.layers.select_layer(name)
+
+    def _on_left_changed(self) -> None:
+        layer = self.layers.strip.selected
+        if self.inspector.isVisible() and layer is not None:
+            self._on_layer_chosen(layer)
 
     def _on_inspector_closed(self) -> None:
         self.inspector.hide()

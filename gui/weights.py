@@ -7,7 +7,7 @@ Qt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ TILES = 16
 MOST_TILES = 512
 """Filters that are drawn, at most; the first of them."""
 
+MOST_SORTED = 100_000
+"""Values of a weight that are sorted for its thresholds, at most."""
+
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 CONVOLUTIONS = ("Conv2D", "Conv2DTranspose")
 """Layer classes whose filters have a skeleton to look at."""
@@ -33,7 +36,8 @@ CONVOLUTIONS = ("Conv2D", "Conv2DTranspose")
 class Histogram:
     """Counts in equal bins from ``low`` to ``high``; ``zeros`` of ``total`` are not in them.
 
-    ``threshold`` is the smallest magnitude that is left where some are zero.
+    ``threshold`` is the smallest magnitude that is left where some are zero; ``magnitudes`` those
+    below which 0, 1, ... 100 percent of all values are, of a sample where there are many.
     """
 
     counts: tuple[int, ...]
@@ -42,6 +46,12 @@ class Histogram:
     total: int
     zeros: int
     threshold: float | None = None
+    magnitudes: tuple[float, ...] = ()
+
+    def cut(self, share: float) -> Histogram:
+        """The same with the threshold at which this share of the smallest values would go."""
+        place = min(max(round(100 * share), 0), 100)
+        return replace(self, threshold=self.magnitudes[place] if self.magnitudes else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +135,7 @@ def histogram(array: np.ndarray) -> Histogram:
     if not left.size:
         return Histogram(counts=(), low=0.0, high=0.0, total=int(values.size), zeros=zeros)
     counts, edges = np.histogram(left, bins=BINS)
+    some = values[:: -(-values.size // MOST_SORTED)]
     return Histogram(
         counts=tuple(int(c) for c in counts),
         low=float(edges[0]),
@@ -132,6 +143,7 @@ def histogram(array: np.ndarray) -> Histogram:
         total=int(values.size),
         zeros=zeros,
         threshold=float(np.abs(left).min()) if zeros else None,
+        magnitudes=tuple(np.percentile(np.abs(some), range(101)).tolist()),
     )
 
 

@@ -52,7 +52,7 @@ class LayersPanel(QStackedWidget):
         super().__init__()
         self._session = session
         self._probed: tuple[SensitivityMeasured, ...] | None = None
-        self._by_hand: int | None = None
+        self._chosen: int | None = None
         self._listed: tuple[object, ...] | None = None
         self.addWidget(self._make_empty())
         page, layout = stage_page()
@@ -131,15 +131,17 @@ class LayersPanel(QStackedWidget):
     def trial(self) -> TrialDone | None:
         """The trial whose layers are shown: chosen here or in the cloud, else the best so far."""
         state = self._session.state
-        if self._by_hand == AS_OPENED:
+        if self._chosen == AS_OPENED or self.tabs.current == BY_HAND:
             return None
-        chosen = None if self._by_hand is None else state.trial(self._by_hand)
+        chosen = None if self._chosen is None else state.trial(self._chosen)
         found = chosen or state.best_trial
         return found if found is not None and found.layers else None
 
     @property
     def layers(self) -> tuple[LayerState, ...]:
         """The layers on show."""
+        if self.tabs.current == BY_HAND and self.by_hand.left:
+            return self.by_hand.left
         trial, opened = self.trial, self._session.state.model
         if trial is not None:
             return trial.layers
@@ -158,7 +160,7 @@ class LayersPanel(QStackedWidget):
 
     def show_trial(self, trial: int) -> None:
         """Show the layers of a trial, or those of the model as opened."""
-        self._by_hand = trial
+        self._chosen = trial
         self.refresh()
 
     def refresh(self) -> None:
@@ -173,7 +175,7 @@ class LayersPanel(QStackedWidget):
         if session.state.sensitivity is not self._probed:
             self._probed = session.state.sensitivity
             self.model.set_sensitivity(at_half(session.state))
-        if layers is self.model.layers:
+        if self.tabs.current == BY_HAND or layers is self.model.layers:
             return
         others = [s.name for s in layers] != [s.name for s in self.model.layers]
         self.model.set_layers(layers)
@@ -197,17 +199,15 @@ class LayersPanel(QStackedWidget):
         self.which.clear()
         for text, number in choices:
             self.which.addItem(text, number)
-        by_hand = self.tabs.current == BY_HAND
-        number = AS_OPENED if trial is None or by_hand else trial.trial
+        number = AS_OPENED if trial is None else trial.trial
         self.which.setCurrentIndex(self.which.findData(number))
-        self.which.setEnabled(len(choices) > 1 and not by_hand)
+        self.which.setEnabled(len(choices) > 1 and self.tabs.current == LAYERS)
 
     def _show_strip(self) -> None:
-        by_hand = self.tabs.current == BY_HAND and self.by_hand.left
-        self.strip.set_layers(self.by_hand.left if by_hand else self.layers)
+        self.strip.set_layers(self.layers)
 
     def _on_begun(self) -> None:
-        self._by_hand = None
+        self._chosen = None
         self.refresh()
 
     def _on_which(self, index: int) -> None:
@@ -215,13 +215,12 @@ class LayersPanel(QStackedWidget):
 
     def _on_tab(self, number: int) -> None:
         self.pages.setCurrentIndex(number)
-        if number == BY_HAND:
-            self.by_hand.show_model(self._session.wishes.model)
-        self._show_choices()
+        self.refresh()
         self._show_strip()
 
     def _on_row_by_hand(self, name: str) -> None:
         self.strip.select(name)
+        self.layer_chosen.emit(name)
 
     def select_layer(self, name: str) -> None:
         """Mark a layer in table and strip."""

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from engine.errors import ErrorInfo
 from engine.events import LayerState
 from engine.telling import units
+from engine.telling.layers import zero_share
 from gui.tasks import Tasks
 from gui.theme import GRID, colours, theme
 from gui.weights import Histogram, KernelPicture, LayerWeights, SkeletonPicture, read_weights_of
@@ -41,7 +42,7 @@ class HistogramView(QWidget):
         self.shown = found
         text = f"{units.plural(found.total, 'value')}, {units.plural(found.zeros, 'zero')}"
         self.setAccessibleDescription(f"{text}, from {found.low:.3g} to {found.high:.3g}")
-        left = "; line: the smallest magnitude left" if found.threshold is not None else ""
+        left = "; line: the smallest magnitude that stays" if found.threshold is not None else ""
         self.setToolTip(f"{text}; counts on a log scale, zeros not drawn{left}")
         self.update()
 
@@ -215,7 +216,10 @@ class WeightsView(QWidget):
     def show_layer(
         self, layer: LayerState, scale: str | None, source: Path | None, custom: Path | None
     ) -> None:
-        """Show a layer of a model file; ``scale`` is the batch norm that scales its channels."""
+        """Show a layer of a model file; ``scale`` is the batch norm that scales its channels.
+
+        What the layer has no more and the file still has is shown as a threshold.
+        """
         self._wanted = (layer, scale)
         known = None if source is None else _stamp(source)
         if source is None or known is None or not layer.params:
@@ -255,20 +259,29 @@ class WeightsView(QWidget):
         other = found if scale is None else self._layers.get(scale, LayerWeights())
         self.words.hide()
         kernel, gamma, picture = found.kernel, found.gamma or other.gamma, found.picture
+        removed = max((layer.channels or 0) - (layer.channels_kept or 0), 0)
+        whole = gamma is not None and gamma.total == layer.channels  # the file was not cut yet
         if kernel is not None:
             share = units.percent(kernel.zeros / max(kernel.total, 1))
             zero = f"; {share} zeros left out" if kernel.zeros else ""
+            wanted = zero_share(layer) or 0.0
+            if wanted > kernel.zeros / max(kernel.total, 1) + 0.005:
+                kernel, zero = kernel.cut(wanted), f"; line: {units.percent(wanted, 0)} zeros"
             self.kernel_head.setText(f"Weights, log count{zero}")
             self.kernel.show_histogram(kernel)
         if gamma is not None:
             whose = f" of {scale}" if found.gamma is None and scale is not None else ""
-            self.gamma_head.setText(f"Gamma{whose}, log count")
+            line = ""
+            if whole and removed:
+                gamma = gamma.cut(removed / gamma.total)
+                line = f"; line: {units.plural(removed, 'channel')} go"
+            self.gamma_head.setText(f"Gamma{whose}, log count{line}")
             self.gamma.show_histogram(gamma)
         if picture is not None:
-            removed = max((layer.channels or 0) - (layer.channels_kept or 0), 0)
-            gone = f"; {units.plural(removed, 'channel')} removed" if removed else ""
+            hatched = 0 if whole else removed
+            gone = f"; {units.plural(hatched, 'channel')} removed" if hatched else ""
             self.picture_head.setText(f"Kernel, inputs by outputs, zeros faint{gone}")
-            self.picture.show_picture(picture, removed)
+            self.picture.show_picture(picture, hatched)
         skeletons = found.skeletons
         if skeletons is not None:
             share = units.percent(skeletons.zeros / skeletons.stripes)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester
@@ -27,6 +28,7 @@ from gui.models.by_hand import KEEP, ZEROS, ByHandModel
 from gui.resources import sample_model
 from gui.views.layers import AS_OPENED, BY_HAND
 from gui.views.options import floors_in, floors_text
+from gui.weights import histogram
 from tests.gui import story
 
 FATAL = QAbstractItemModelTester.FailureReportingMode.Fatal
@@ -262,3 +264,32 @@ def test_that_the_layers_of_any_trial_can_be_shown(
     assert panel.file == Path(story.facts().path)
     ready.session.close_all()
     assert panel.currentIndex() == 0
+
+
+def test_that_thresholds_follow_what_is_chosen(at_hand: MainWindow, qtbot: QtBot) -> None:
+    page, weights = at_hand.layers.by_hand, at_hand.inspector.weights
+    row = next(i for i, s in enumerate(page.model.rows) if s.prunable and page.model.can_zero(s))
+    page.table.selectRow(row)
+    assert at_hand.inspector.isVisible()
+    qtbot.waitUntil(lambda: weights.kernel.isVisible(), timeout=30_000)
+    assert weights.kernel.shown is not None
+    assert weights.kernel.shown.threshold is None, "nothing is chosen yet"
+    thresholds = []
+    for percent in (80, 40):
+        page.keep.setValue(percent)
+        page.zeros.setValue(100 - percent)
+        page.some_button.click()
+        assert weights.gamma.shown is not None
+        assert weights.gamma.shown.threshold is not None
+        assert weights.kernel.shown.threshold is not None
+        thresholds.append((weights.kernel.shown.threshold, weights.gamma.shown.threshold))
+    assert thresholds[1] > thresholds[0] > (0.0, 0.0)
+    assert weights.picture.removed == 0, "the file still has them"
+
+
+def test_that_a_threshold_parts_the_smallest_values() -> None:
+    found = histogram(np.arange(-50, 51, dtype=np.float32))
+    half = found.cut(0.5).threshold
+    assert half == pytest.approx(25, abs=1)
+    assert found.cut(0.0).threshold == 0.0
+    assert histogram(np.zeros(3, np.float32)).cut(0.5).threshold is None
