@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -14,9 +15,12 @@ from pytestqt.qtbot import QtBot
 
 from engine import events as ev
 from engine.runs import RunFolder
+from engine.runstate import fold_all
 from engine.telling.ending import end_numbers
 from gui.main_window import MainWindow
 from gui.models.log import TRIAL_ROLE
+from gui.views.end_card import EndCard
+from tests.gui import story
 
 Part = Callable[[str], None]
 
@@ -315,6 +319,18 @@ def test_that_a_click_on_a_point_selects_its_trial(
         qtbot.mouseMove(viewport, place.toPoint())
         qtbot.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=place.toPoint())
     assert heard.args == [6]
+
+
+def test_that_the_end_card_tells_the_other_metrics_of_the_task(qtbot: QtBot) -> None:
+    others = {"pixel_accuracy": (0.9696, 0.9681)}
+    events = [
+        replace(event, others=others) if isinstance(event, ev.ReportMeasured) else event
+        for event in story.whole()
+    ]
+    card = EndCard()
+    qtbot.addWidget(card)
+    card.show_end(fold_all(events), None, can_resume=False, can_set_goal=False)
+    assert "Beside it: pixel accuracy 97.0" in card.verdict.text()
 
 
 def test_that_a_zoom_by_hand_stays_until_fit(ready: MainWindow, qtbot: QtBot, part: Part) -> None:
