@@ -11,6 +11,7 @@ NOT_MEASURED = "not measured"
 NBSP = "\u00a0"
 """Between a number and its unit, so that a line never breaks there."""
 
+_ERRORS = frozenset({"mae", "script_error"})
 _PERCENT_METRICS = frozenset(
     {
         "accuracy",
@@ -110,6 +111,11 @@ def points(difference: float | None, *, signed: bool = False) -> str:
 def is_share(metric: str | None) -> bool:
     """Whether a metric is a share, shown in percent and points."""
     return metric is None or metric in _PERCENT_METRICS
+
+
+def is_error(metric: str | None) -> bool:
+    """Whether less of a metric is better."""
+    return metric in _ERRORS
 
 
 def metric_name(metric: str | None) -> str:

@@ -18,12 +18,13 @@ from gui.views.options import OptionsForm
 from gui.widgets.basics import Card, FlowLayout, Fold, InlineCombo, label
 from gui.wishes import Baseline, Options
 
-METRICS: tuple[tuple[str | None, str], ...] = (
-    (None, "accuracy"),
-    ("balanced_accuracy", "balanced accuracy"),
-    ("top5", "top-5 accuracy"),
-    ("macro_f1", "macro F1"),
-)
+METRICS: tuple[str, ...] = (
+    "balanced_accuracy", "top5", "macro_f1", "iou", "mean_iou", "pixel_accuracy", "mae",
+)  # fmt: skip
+"""What can be asked for by name; which of them fit, the engine says."""
+
+OPEN = 1e9
+"""An end of the range of a metric that is no share."""
 
 
 class Sentence(QWidget):
@@ -35,6 +36,7 @@ class Sentence(QWidget):
         super().__init__()
         self._goal = Goal()
         self._baseline: Baseline | None = None
+        self._scale, self._sign = 100.0, 1.0
         self._filling = False
         flow = FlowLayout(self)
         self.name = label("", "sentence-strong")
@@ -46,8 +48,9 @@ class Sentence(QWidget):
                 index, sentences.OBJECTIVE_HELP[minimise], Qt.ItemDataRole.ToolTipRole
             )
         self.metric_box = _inline_combo("Metric to keep", "How the model is judged")
-        for key, text in METRICS:
-            self.metric_box.addItem(text, key)
+        self.metric_box.addItem(units.metric_name(None), None)
+        for metric in METRICS:
+            self.metric_box.addItem(units.metric_name(metric), metric)
         self.mode = _inline_combo(
             "Kind of limit", "A tolerance below the baseline, or a fixed value"
         )
@@ -89,16 +92,16 @@ class Sentence(QWidget):
         self._filling = True
         self.name.setText(name)
         self.objective.setCurrentIndex(self.objective.findData(goal.minimise))
-        self._show_metric(goal.metric)
+        own = None if baseline is None else baseline.metric
+        self._show_metric(goal.metric, own)
+        self._show_unit(goal.metric or own, goal.tolerance)
         given = goal.target is not None
         self.mode.setCurrentIndex(1 if given else 0)
         measured = baseline is not None
-        self.tolerance.setValue(goal.tolerance * 100)
-        one = abs(goal.tolerance - 0.01) < 1e-9
-        self.tolerance.setSuffix(units.NBSP + ("point" if one else "points"))
+        self.tolerance.setValue(goal.tolerance * self._scale)
         target = goal.target if goal.target is not None else (baseline.value if baseline else None)
         if target is not None:
-            self.floor.setValue((target - goal.tolerance) * 100)
+            self.floor.setValue((target - self._sign * goal.tolerance) * self._scale)
         show = {
             "at": measured and not given,
             "more": given or measured,
@@ -142,7 +145,27 @@ class Sentence(QWidget):
                 parts.append(widget.currentText())
         return " ".join(parts).replace(" ).", ").")
 
-    def _show_metric(self, metric: str | None) -> None:
+    def _show_unit(self, metric: str | None, tolerance: float) -> None:
+        """Percent and points for shares; the number itself for errors and a script's metric."""
+        share = units.is_share(metric)
+        self._scale = 100.0 if share else 1.0
+        self._sign = -1.0 if units.is_error(metric) else 1.0
+        self._words["more"].setText("or less" if units.is_error(metric) else "or more")
+        one = abs(tolerance - 0.01) < 1e-9
+        points = units.NBSP + ("point" if one else "points")
+        for spin, suffix, most in (
+            (self.floor, f"{units.NBSP}%", 100.0),
+            (self.tolerance, points, 50.0),
+        ):
+            spin.setDecimals(1 if share else 4)
+            spin.setSingleStep(0.1 if share else 0.01)
+            spin.setRange(0.0 if share else -OPEN, most if share else OPEN)
+            spin.setSuffix(suffix if share else "")
+        self.tolerance.setMinimum(0.0)
+
+    def _show_metric(self, metric: str | None, own: str | None) -> None:
+        """Mark the metric; the first choice is the model's own, as it was measured."""
+        self.metric_box.setItemText(0, units.metric_name(own))
         index = self.metric_box.findData(metric)
         if index < 0:
             self.metric_box.addItem(units.metric_name(metric), metric)
@@ -153,7 +176,8 @@ class Sentence(QWidget):
         if self._filling:
             return
         if self.mode.currentData() == "target":
-            known = self._baseline.value - self._goal.tolerance if self._baseline else 0.9
+            allowed = self._sign * self._goal.tolerance
+            known = self._baseline.value - allowed if self._baseline else 0.9
             self._emit(replace(self._goal, target=round(known, 4), tolerance=0.0))
         else:
             self._emit(replace(self._goal, target=None, tolerance=0.01))
@@ -161,11 +185,11 @@ class Sentence(QWidget):
     def _on_floor(self) -> None:
         if self._filling:
             return
-        floor = round(self.floor.value() / 100, 6)
+        floor = round(self.floor.value() / self._scale, 6)
         if self._goal.target is not None:
             self._emit(replace(self._goal, target=floor, tolerance=0.0))
         elif self._baseline is not None:
-            tolerance = max(round(self._baseline.value - floor, 6), 0.0)
+            tolerance = max(round(self._sign * (self._baseline.value - floor), 6), 0.0)
             self._emit(replace(self._goal, tolerance=tolerance))
 
     def _on_edit(self) -> None:
@@ -177,7 +201,7 @@ class Sentence(QWidget):
             metric=self.metric_box.currentData(),
         )
         if goal.target is None:
-            goal = replace(goal, tolerance=round(self.tolerance.value() / 100, 6))
+            goal = replace(goal, tolerance=round(self.tolerance.value() / self._scale, 6))
         self._emit(goal)
 
     def _emit(self, goal: Goal) -> None:

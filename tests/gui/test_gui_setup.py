@@ -183,6 +183,21 @@ def test_that_the_goal_is_edited_in_the_sentence(ready: MainWindow) -> None:
     assert sentence.tolerance.value() == pytest.approx(2.2)
 
 
+def test_that_an_error_is_kept_from_growing_in_its_own_unit(ready: MainWindow) -> None:
+    sentence, session = ready.setup.goal_card.sentence, ready.session
+    session.baseline = Baseline(metric="mae", value=0.25, samples=500)
+    session.set_goal(Goal(tolerance=0.05))
+    assert sentence.text() == (
+        "Make vgg_story as small as possible, keeping mean absolute error at 0.3000 or less"
+        " (now 0.25, tolerance 0.0500)."
+    )
+    sentence.floor.setValue(0.4)
+    assert session.wishes.goal == Goal(tolerance=0.15)
+    sentence.tolerance.setValue(0.02)
+    assert session.wishes.goal == Goal(tolerance=0.02)
+    assert sentence.floor.value() == pytest.approx(0.27)
+
+
 def test_that_options_reach_the_job_in_the_engines_units(ready: MainWindow) -> None:
     card = ready.setup.goal_card
     assert not card.options.isVisible()
