@@ -98,11 +98,15 @@ class EngineProcess:
                 yield event
             outcome = self._wait()
             if ended:
+                if not outcome.ok:  # killed while it wrote its report
+                    self._close_run(None)
                 return
             cause = cause_of(outcome, self.run / LOG, self._before)
             died = None if self.stop_asked else self._died(outcome, cause)
             if died is None:
-                yield self._ended(outcome, cause)
+                end = self._end_event(outcome, cause)
+                self._close_run(end)
+                yield end
                 return
             self._record(died)
             yield died
@@ -130,25 +134,27 @@ class EngineProcess:
             return None
         return ev.EngineDied(trial=trial, cause=cause, how=outcome.describe(), times=times)
 
-    def _ended(self, outcome: ProcessOutcome, cause: Cause) -> ev.RunEnded:
-        """The end of a run whose engine did not tell it, on disk as far as the disk lets us."""
+    def _close_run(self, end: ev.RunEnded | None) -> None:
+        """Write what the engine could not any more, as far as the disk lets us."""
         from engine.report.page import write_report
 
-        event = self._end_event(outcome, cause)
-        self._record(event)
+        self._record(end)
         folder = RunFolder(self.run)
         with contextlib.suppress(OSError, SecateurError):
-            if event.outcome == "stopped":
+            if end is not None and end.outcome == "stopped":
                 folder.write_result(result_of(folder.state()))
             write_report(folder)
-        return event
 
-    def _record(self, event: ev.Event) -> None:
-        """Journal what the engine cannot; not where the disk is full, nor another's run."""
+    def _record(self, event: ev.Event | None) -> None:
+        """Journal what the engine cannot and remove what it left half-done; never in a run at
+        which another is at work.
+        """
         folder = RunFolder(self.run)
         with contextlib.suppress(OSError, SecateurError):
             folder.lock()
-            folder.append(event)
+            if event is not None:
+                folder.append(event)
+            folder.tidy()
             remove_scratch(self.run)
         folder.close()
 
