@@ -83,12 +83,12 @@ def chosen(state: RunState, wanted: int | None, run: Path) -> TrialDone:
     UserError
         Where there is none, or its checkpoint was not kept.
     """
-    kept = {
-        t.trial: t for t in state.trials if t.checkpoint is not None and t.step != "quantize"
-    }  # fmt: skip
+    kept = {t.trial: t for t in state.trials if t.checkpoint is not None and t.step != "quantize"}
     known = ", ".join(map(str, sorted(kept))) or "none yet"
     if wanted is None:
-        wanted = state.best if state.best in kept else max(kept, default=None)
+        best = state.best_trial
+        same = [n for n, t in kept.items() if best is not None and t.checkpoint == best.checkpoint]
+        wanted = max(same or kept, default=None)
     found = None if wanted is None else kept.get(wanted)
     if found is None or not (run / str(found.checkpoint)).is_file():
         raise UserError(

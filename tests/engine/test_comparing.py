@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from engine.data.sources.digits import read_digits
 from engine.errors import UserError
 from engine.job import DataSpec, Job
 from engine.runs import RunFolder
+from engine.runstate import RunState
 from engine.search.sizes import SizeMeter
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -116,6 +118,20 @@ def test_that_a_trial_without_a_checkpoint_is_refused(
             comparing.compare({"run": str(folder.path), "trial": trial, "again": False})
     assert run_command(["compare", str(tmp_path / "nowhere"), "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "run.not_found"
+
+
+def test_that_the_best_is_chosen_also_where_it_was_judged_as_its_file(tmp_path: Path) -> None:
+    (tmp_path / "a.keras").touch()
+    (tmp_path / "b.keras").touch()
+    trials = (
+        done(1, "a.keras"),
+        done(2, "b.keras"),
+        replace(done(3, "a.keras", best=True), step="quantize"),
+    )
+    state = RunState(trials=trials, best=3)
+    assert comparing.chosen(state, None, tmp_path).trial == 1
+    assert comparing.chosen(replace(state, best=2), None, tmp_path).trial == 2
+    assert comparing.chosen(RunState(trials=trials[:2]), None, tmp_path).trial == 2, "the last"
 
 
 def test_that_thumbnails_go_to_what_flipped_first() -> None:
