@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine import events as ev
@@ -194,6 +196,51 @@ def test_that_a_flood_does_not_make_the_window_fall_behind(
     assert sorted(slots)[-3] < 0.2, "CPU seconds of the window's thread in one go"
 
 
+def test_that_a_storm_of_events_of_all_kinds_leaves_the_window_usable(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("storm")
+    start(ready)
+    qtbot.waitUntil(lambda: len(ready.session.state.warnings) > 50, timeout=20_000)
+    for key in ("layers", "search"):
+        ready.menus.actions[f"stage_{key}"].trigger()
+        assert ready.stage == key
+    slots: list[float] = []
+    end = time.monotonic() + 60
+    while ready.session.searching and time.monotonic() < end:
+        began = time.thread_time()
+        QApplication.processEvents()
+        slots.append(time.thread_time() - began)
+        time.sleep(0.002)
+    assert ready.session.state.status == "met"
+    assert len(ready.session.record.log) <= 2000
+    assert sorted(slots)[-3] < 0.2, "CPU seconds of the window's thread in one go"
+
+
+def test_that_the_stage_repaints_ten_times_a_second_at_most_and_only_when_dirty(
+    ready: MainWindow, qtbot: QtBot, part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part("flood")
+    painted: list[float] = []
+    cloud = ready.search.cloud
+    assert cloud is not None
+    shown = cloud.show_state
+
+    def count(*arguments: Any, **named: Any) -> None:
+        painted.append(time.monotonic())
+        shown(*arguments, **named)
+
+    start(ready)
+    qtbot.waitUntil(lambda: ready.session.state.running is not None, timeout=20_000)
+    monkeypatch.setattr(cloud, "show_state", count)
+    began = time.monotonic()
+    qtbot.waitUntil(lambda: not ready.session.searching, timeout=60_000)
+    assert len(painted) <= 10 * (time.monotonic() - began) + 5, "a few more at the end of the run"
+    painted.clear()
+    qtbot.wait(400)
+    assert painted == [], "nothing changed, nothing was painted"
+
+
 def test_that_strange_events_and_unknown_codes_are_survived_and_shown(
     ready: MainWindow, qtbot: QtBot, part: Part
 ) -> None:
@@ -327,8 +374,9 @@ def test_that_the_end_card_tells_the_other_metrics_of_the_task(qtbot: QtBot) -> 
         replace(event, others=others) if isinstance(event, ev.ReportMeasured) else event
         for event in story.whole()
     ]
-    card = EndCard()
-    qtbot.addWidget(card)
+    window, card = QWidget(), EndCard()
+    qtbot.addWidget(window)
+    card.setParent(window)
     card.show_end(fold_all(events), None, can_resume=False, can_set_goal=False)
     assert "Beside it: pixel accuracy 97.0" in card.verdict.text()
 
