@@ -131,6 +131,23 @@ class Player:
         sys.stdout.buffer.flush()
         self.send(*story.ending())
 
+    def storm(self) -> None:
+        """10,000 events a second of kinds that are drawn or logged, for two seconds."""
+        self.send(*story.beginning(), *story.middle())
+        events = [
+            ev.Warned(code="storm", message="Something is odd."),
+            ev.PhaseStarted(phase="weights"),
+            ev.WorkEstimated(fine_tunes_left=2, seconds_left=60.0),
+            *story.batches(11, 2),
+            *story.trial(12, "probe", 0.2, 0.0, 0.9, "probe_only", start="probe"),
+        ]
+        block = b"".join(ev.dump_event(event) + b"\n" for event in events)
+        for _ in range(20):
+            sys.stdout.buffer.write(block * (1000 // len(events)))
+            sys.stdout.buffer.flush()
+            time.sleep(0.1)
+        self.send(*story.ending())
+
     def strange(self) -> None:
         """Noise, torn lines, NaN, unknown events and codes between the story's events."""
         write(b"W0000 some library talks")
