@@ -89,10 +89,12 @@ class ByHand:
     ) -> LayerState:
         if layer.name not in params:
             return layer
-        kept, zeros = layer.channels, layer.zeros
+        kept, zeros, shape = layer.channels, layer.zeros, layer.output_shape
         group = layer.group
         if group is not None and group in widths and layer.channels is not None:
             kept = round(layer.channels * widths[group] / self.groups[group].channels)
+            if shape and shape[-1] == layer.channels:
+                shape = (*shape[:-1], kept)
         size = layer.prunable_weights
         if layer.name in kernels:
             had = 0.0 if not zeros or not size else zeros / size
@@ -100,6 +102,7 @@ class ByHand:
             zeros = round(max(had, sparsity) * size)
         return replace(
             layer,
+            output_shape=shape,
             params=round(params[layer.name]),
             macs=None if layer.macs is None else round(macs[layer.name]),
             channels_kept=kept,

@@ -343,7 +343,8 @@ class MainWindow(QMainWindow):
         if found is None:
             return
         model, source = self.session.wishes.model, self.layers.file
-        excluded = None if self.session.searching else self._excluded(name)
+        fixed = self.session.searching or self.layers.shrinking
+        excluded = None if fixed else self._excluded(name)
         floor = self.session.wishes.options.floors.get(found.group or "", 0.0)
         self.inspector.show_layer(found, model, self.layers.layers, source, excluded, floor)
         for strip in (self.setup.model_card.strip, self.search.strip):

@@ -210,7 +210,7 @@ class ByHandPage(QStackedWidget):
         ):
             old, new = figure(before), figure(self.left)
             ratio = units.times(old, new)
-            more = f" ({ratio} fewer)" if new < old and ratio else ""
+            more = f" ({ratio})" if new < old and ratio else ""
             pairs.append((name, f"{text(old)} \u2192 about {text(new)}{more}"))
         self.facts.show_pairs(tuple(pairs))
         self.result.hide()

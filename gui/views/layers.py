@@ -36,7 +36,9 @@ from gui.widgets.strip import LayerStrip
 from gui.widgets.tables import fit_columns, row_table
 from gui.widgets.tabs import TabRow
 
-LAYERS, BY_HAND = range(2)
+BY_HAND = 1
+"""The tab of the page where a model is shrunk by hand."""
+
 AS_OPENED = -1
 """Stands for the model before any cut among the trials."""
 
@@ -128,10 +130,15 @@ class LayersPanel(QStackedWidget):
         )
 
     @property
+    def shrinking(self) -> bool:
+        """Whether the page is in view where the model is shrunk by hand."""
+        return self.tabs.current == BY_HAND
+
+    @property
     def trial(self) -> TrialDone | None:
         """The trial whose layers are shown: chosen here or in the cloud, else the best so far."""
         state = self._session.state
-        if self._chosen == AS_OPENED or self.tabs.current == BY_HAND:
+        if self._chosen == AS_OPENED or self.shrinking:
             return None
         chosen = None if self._chosen is None else state.trial(self._chosen)
         found = chosen or state.best_trial
@@ -140,7 +147,7 @@ class LayersPanel(QStackedWidget):
     @property
     def layers(self) -> tuple[LayerState, ...]:
         """The layers on show."""
-        if self.tabs.current == BY_HAND and self.by_hand.left:
+        if self.shrinking and self.by_hand.left:
             return self.by_hand.left
         trial, opened = self.trial, self._session.state.model
         if trial is not None:
@@ -170,12 +177,12 @@ class LayersPanel(QStackedWidget):
         model, opened = session.wishes.model, session.state.model
         self.title.setText(model.name if model else opened.name if opened else "")
         self._show_choices()
-        if self.tabs.current == BY_HAND:
+        if self.shrinking:
             self.by_hand.show_model(model)
         if session.state.sensitivity is not self._probed:
             self._probed = session.state.sensitivity
             self.model.set_sensitivity(at_half(session.state))
-        if self.tabs.current == BY_HAND or layers is self.model.layers:
+        if self.shrinking or layers is self.model.layers:
             return
         others = [s.name for s in layers] != [s.name for s in self.model.layers]
         self.model.set_layers(layers)
@@ -201,7 +208,7 @@ class LayersPanel(QStackedWidget):
             self.which.addItem(text, number)
         number = AS_OPENED if trial is None else trial.trial
         self.which.setCurrentIndex(self.which.findData(number))
-        self.which.setEnabled(len(choices) > 1 and self.tabs.current == LAYERS)
+        self.which.setEnabled(len(choices) > 1 and not self.shrinking)
 
     def _show_strip(self) -> None:
         self.strip.set_layers(self.layers)

@@ -14,15 +14,21 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
+from engine import api
+from engine import events as ev
 from engine.comparison import place_of
 from engine.errors import EngineFailure
+from engine.job import DataSpec, Job
+from engine.runs import RunFolder
 from gui.commands import JsonCommand
 from gui.compared import Compared
+from gui.facts import read_facts
 from gui.main_window import MainWindow
 from gui.models.classes import ClassesModel
 from gui.models.samples import SamplesModel
+from gui.resources import sample_model
 from gui.views.compare import CLASSES, LAYERS, SAMPLES, UNMEASURED
-from tests.gui import comparisons
+from tests.gui import comparisons, story
 
 FATAL = QAbstractItemModelTester.FailureReportingMode.Fatal
 
@@ -39,8 +45,8 @@ def ended(ready: MainWindow, qtbot: QtBot, part: Callable[[str], None]) -> tuple
     return ready, run
 
 
-def settle(window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not window.session.tasks._running, timeout=5_000)
+def settle(window: MainWindow, qtbot: QtBot, timeout_ms: int = 5_000) -> None:
+    qtbot.waitUntil(lambda: not window.session.tasks._running, timeout=timeout_ms)
 
 
 def test_that_a_click_evaluates_and_leads_to_classes_cells_and_samples(
@@ -220,3 +226,48 @@ def test_that_the_classes_are_copied_as_csv(ended: tuple[MainWindow, Path]) -> N
     window.compare.classes.copy_button.click()
     assert QGuiApplication.clipboard().text().startswith("class,count,as_opened,after")
     assert window.compare.tabs.current == LAYERS
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_that_the_real_engine_compares_a_run_that_was_opened(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    job = Job(model=str(sample_model()), data=DataSpec(source="digits", seen="no"))
+    folder = RunFolder.create(tmp_path / "run", job)
+    checkpoint = folder.path / "checkpoints" / "trial-001.keras"
+    api.slim(sample_model(), checkpoint, keep=0.7)
+    opened = read_facts(sample_model()).opened
+    started = story.beginning()[0]
+    assert isinstance(started, ev.RunStarted)
+    done = next(e for e in story.whole() if isinstance(e, ev.TrialDone) and e.best)
+    for event in (
+        replace(started, job=job),
+        opened,
+        story.beginning()[-1],
+        replace(
+            done, trial=1, layers=read_facts(checkpoint).opened.layers,
+            checkpoint="checkpoints/trial-001.keras",
+        ),
+        ev.RunEnded(outcome="met", seconds=1.0),
+    ):  # fmt: skip
+        folder.append(event)
+    folder.close()
+    window.opener.path(folder.path)
+    qtbot.waitUntil(lambda: window.session.run == folder.path, timeout=30_000)
+    window.show_stage("compare")
+    panel = window.compare
+    qtbot.mouseClick(panel.tabs.tabs[SAMPLES], Qt.MouseButton.LeftButton)
+    settle(window, qtbot, 60_000)
+    qtbot.mouseClick(panel.measure_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not panel.comparing.measuring, timeout=540_000)
+    assert not window.banner.isVisible(), window.banner.message.text()
+    found = panel.comparing.comparison
+    assert found is not None
+    assert found.answers is not None
+    assert place_of(folder.path, 1).is_file()
+    assert panel.samples.model.rowCount() == len(found.answers.flipped()) > 0
+    compared = panel.comparing.compared
+    assert compared is not None
+    assert all(compared.thumbnail(s) is not None for s in panel.samples.model.samples)
+    assert "not measured" not in panel.text().splitlines()[-1].split("\t")[1:3]
