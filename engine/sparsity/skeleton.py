@@ -233,7 +233,7 @@ class Skeletons:
     def _similarities(self) -> Any:
         """Of each carrier; never 0, where nothing is left of one."""
         found = [similarity(c.values.value, c.axis) for c in self._carriers]
-        return tf.maximum(tf.stack(found), np.float32(1e-3))
+        return tf.maximum(tf.stack(found), 1e-3) if found else tf.zeros(0)
 
     def _cut(self) -> None:
         settings = self._settings
