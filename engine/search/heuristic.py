@@ -10,8 +10,9 @@ two searches:
   (:func:`split`): the first :data:`FREE_DENSITY` of the weights costs hardly anything anywhere,
   what is asked beyond it is mostly taken from channels, which also saves time;
 * probes (cut and zeroed, norms re-estimated, no training) tell where to begin;
-* fine-tunes go on from there; one that barely failed is trained on instead of given up;
-* what is left goes to the balance of both, and the last one trains the result on as it is;
+* fine-tunes go on to where the fall of the value, fitted to the latest of them, says that the
+  margin is spent (:class:`Fall`); one that barely failed is trained on instead of given up;
+* what is left goes to the balance of both, and to training the result on as it is;
 * channels that zeros have cut off are swept away.
 """
 
