@@ -127,6 +127,19 @@ def test_that_gamma_is_the_scale_where_there_is_one() -> None:
     np.testing.assert_allclose(found["g1"], relative["g1"])
 
 
+def test_that_a_net_whose_norms_all_scale_trains_its_gammas_alone() -> None:
+    model, scales, graph, _ = beside(small_net())
+    images, labels = dots()
+    fine_tune(
+        model, images, labels, preprocess=scaled, loss=LossSpec(),
+        settings=replace(quick(), epochs=1, gamma_l1=0.1), beside=scales,
+    )  # fmt: skip
+    assert scales.variables[0].shape == (0,)
+    assert scales.seen() == []
+    trained = weights_of(model, graph)
+    assert set(scales.relative(trained)) == {g.id for g in trace(graph).groups if g.prunable}
+
+
 def test_that_a_norm_without_gamma_gets_one_of_ones() -> None:
     model = zoo.live(zoo.build("separable"))
     graph, weights = with_gamma(*from_model(model))
