@@ -120,6 +120,7 @@ class MainWindow(QMainWindow):
         geometry = self.settings.geometry()
         if geometry is not None:
             self.restoreGeometry(geometry)
+        self.search.restore(self.settings)
         self.show_stage("setup")
         self.stages.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.stages.setFocus()
@@ -451,6 +452,7 @@ class MainWindow(QMainWindow):
             return
         self.memory.end()
         self.settings.set_geometry(self.saveGeometry())
+        self.search.remember(self.settings)
         self.settings.sync()
         self.hide()
         self._clock.stop()

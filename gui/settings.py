@@ -96,6 +96,15 @@ class Settings:
         """Remember the window's place."""
         self._store.setValue("window/geometry", geometry)
 
+    def splitter(self, name: str) -> QByteArray | None:
+        """Where a splitter was left, None where it was not moved."""
+        value = self._store.value(f"window/{name}")
+        return value if isinstance(value, QByteArray) and not value.isEmpty() else None
+
+    def set_splitter(self, name: str, state: QByteArray) -> None:
+        """Remember where a splitter is."""
+        self._store.setValue(f"window/{name}", state)
+
     def recent(self, kind: str) -> tuple[str, ...]:
         """Paths of recent ``"models"``, ``"data"`` or ``"runs"``, newest first."""
         value = self._store.value(f"recent/{kind}")

@@ -64,10 +64,11 @@ class StatusWords:
 
 
 def trials_words(state: RunState) -> str:
-    """How many trials there were."""
+    """The cost so far: trials and, once there are some, the engine's time."""
     tunes = sum(t.kind == "fine_tune" for t in state.trials)
     probes = len(state.trials) - tunes
-    return f"{units.plural(tunes, 'fine-tune')}, {units.plural(probes, 'probe')}"
+    text = f"{units.plural(tunes, 'fine-tune')}, {units.plural(probes, 'probe')}"
+    return f"{text} in {units.duration(state.worked_s)}" if state.worked_s >= 1 else text
 
 
 def best_words(state: RunState) -> str:

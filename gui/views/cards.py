@@ -196,6 +196,7 @@ class DataCard(Card):
         self.preprocess.setToolTip("Or words joined by commas, such as 0-1,bgr,bicubic,crop")
         self.seen = Choice(_SEEN)
         self.seen.setAccessibleName("Whether the model was trained on these images")
+        self.seen.setToolTip("Figures from images that it was trained on are too good")
         for text, box in (
             ("Preprocessing", self.preprocess),
             ("Trained on these images?", self.seen),

@@ -47,6 +47,7 @@ class DataFoundPanel(QWidget):
         self.names = label("", "small")
         self.part = QComboBox()
         self.part.setAccessibleName("Part whose images are shown")
+        self.part.setToolTip("Train feeds fine-tunes, search steers, report is read once")
         for name, text in PARTS:
             self.part.addItem(text, name)
         self.part.currentIndexChanged.connect(self._show_sheet)

@@ -56,8 +56,12 @@ class Sentence(QWidget):
         )
         self.mode.addItem("within", "tolerance")
         self.mode.addItem("at", "target")
-        self.floor = _inline_spin("Lowest acceptable value", 0.0, 100.0, f"{units.NBSP}%")
-        self.tolerance = _inline_spin("Tolerance in points", 0.0, 50.0, f"{units.NBSP}points")
+        self.floor = _inline_spin(
+            "Lowest acceptable value", "The floor: no model below it is accepted"
+        )
+        self.tolerance = _inline_spin(
+            "Tolerance", "How far below the baseline the metric may end; a point is 1 % of accuracy"
+        )
         self._words: dict[str, QLabel] = {}
         for part in (
             self._word("make", "Make"),
@@ -253,14 +257,11 @@ def _inline_combo(name: str, tip: str) -> QComboBox:
     return box
 
 
-def _inline_spin(name: str, low: float, high: float, suffix: str) -> QDoubleSpinBox:
+def _inline_spin(name: str, tip: str) -> QDoubleSpinBox:
     box = QDoubleSpinBox()
     set_role(box, "inline")
     box.setAccessibleName(name)
-    box.setRange(low, high)
-    box.setDecimals(1)
-    box.setSingleStep(0.1)
-    box.setSuffix(suffix)
+    box.setToolTip(tip)
     box.setKeyboardTracking(False)
     box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     box.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -28,6 +28,7 @@ from engine.telling.cloud import Measure, measure_name, measures, overlay
 from gui.models.log import GAP, ICON, TRIAL_ROLE, LogDelegate, LogModel
 from gui.pictures import Subject
 from gui.session import Session
+from gui.settings import Settings
 from gui.theme import GRID, set_role, theme
 from gui.views.end_card import EndCard
 from gui.views.measured import MeasuredCard
@@ -175,6 +176,8 @@ class SearchPanel(QStackedWidget):
         middle.addWidget(cloud_card)
         middle.addWidget(right)
         middle.setSizes([580, 340])
+        right.setObjectName("split_right")
+        middle.setObjectName("split_middle")
         for splitter in (right, middle):
             splitter.setHandleWidth(GRID + 4)
             splitter.setChildrenCollapsible(False)
@@ -195,6 +198,18 @@ class SearchPanel(QStackedWidget):
         self.strip.opened.connect(lambda _name: self.layers_wanted.emit())
         card.body.addWidget(self.strip)
         return card
+
+    def remember(self, settings: Settings) -> None:
+        """Note where the splitters are."""
+        for splitter in self.findChildren(QSplitter):
+            settings.set_splitter(splitter.objectName(), splitter.saveState())
+
+    def restore(self, settings: Settings) -> None:
+        """Put the splitters where they were left."""
+        for splitter in self.findChildren(QSplitter):
+            left = settings.splitter(splitter.objectName())
+            if left is not None:
+                splitter.restoreState(left)
 
     # after the first paint
 

@@ -11,7 +11,7 @@ NAMES = ("phase", "time", "trials", "best", "engine")
 _SPOKEN = {
     "phase": "Phase of the search",
     "time": "Time left",
-    "trials": "Trials so far",
+    "trials": "Cost so far",
     "best": "Best so far",
     "engine": "Engine",
 }

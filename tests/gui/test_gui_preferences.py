@@ -5,10 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QLineEdit,
+    QSplitter,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from gui.main_window import MainWindow
+from gui.resources import sample_model
 from gui.settings import Settings
 from gui.theme import theme
 from gui.views.preferences import PreferencesDialog
@@ -101,3 +111,49 @@ def test_that_menus_have_the_standard_roles(window: MainWindow) -> None:
     assert roles["quit"] == QAction.MenuRole.QuitRole
     assert roles["about"] == QAction.MenuRole.AboutRole
     assert roles["preferences"] == QAction.MenuRole.PreferencesRole
+
+
+def test_that_place_and_splitters_are_where_they_were_left(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.resize(1400, 900)
+    splitter = next(
+        s for s in window.search.findChildren(QSplitter) if s.objectName() == "split_middle"
+    )
+    splitter.setSizes([300, 700])
+    state = splitter.saveState()
+    window.close()
+    again = MainWindow()
+    qtbot.addWidget(again)
+    same = next(s for s in again.search.findChildren(QSplitter) if s.objectName() == "split_middle")
+    assert again.settings.geometry() is not None
+    assert same.saveState() == state
+    again.close()
+
+
+def test_that_ctrl_and_a_number_open_a_recent_model(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    for name in ("old", "new"):
+        path = tmp_path / f"{name}.keras"
+        path.write_bytes(sample_model().read_bytes())
+        window.settings.add_recent("models", str(path))
+    window.session.verbs_changed.emit()
+    window.activateWindow()
+    qtbot.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: window.session.wishes.model is not None, timeout=30_000)
+    assert window.session.wishes.model is not None
+    assert window.session.wishes.model.name == "old"
+
+
+def test_that_every_field_of_the_set_up_has_help(window: MainWindow) -> None:
+    fields = (QComboBox, QAbstractSpinBox, QLineEdit, QCheckBox)
+    without = [
+        w.accessibleName()
+        for w in window.setup.findChildren(QWidget)
+        if isinstance(w, fields)
+        and not isinstance(w.parent(), fields)
+        and not w.toolTip()
+        and not w.objectName().startswith("qt_")
+    ]
+    assert without == []
