@@ -30,6 +30,8 @@ from gui.engine_thread import Search
 from gui.main_window import MainWindow
 from gui.resources import sample_model
 from gui.theme import Choice
+from gui.views.compare import CLASSES, SAMPLES
+from gui.views.layers import BY_HAND
 from gui.views.preferences import PreferencesDialog
 from gui.views.shortcuts import ShortcutsDialog
 
@@ -128,10 +130,43 @@ def at_rest(camera: Studio, run: Path) -> None:
         camera.until(lambda: window.inspector.weights.kernel.isVisible())
         camera.shoot("weights")
         window.inspector.closed.emit()
-    window.show_stage("compare")
-    camera.shoot("compare")
+    by_hand(camera)
+    compared(camera)
     window.show_stage("export")
     camera.shoot("export")
+
+
+def by_hand(camera: Studio) -> None:
+    """A model that is shrunk by hand."""
+    layers = camera.window.layers
+    layers.tabs.tabs[BY_HAND].click()
+    page = layers.by_hand
+    camera.until(lambda: page.currentIndex() == 1)
+    page.keep.setValue(50)
+    page.zeros.setValue(60)
+    page.all_button.click()
+    camera.shoot("by-hand")
+    page.reset_button.click()
+    layers.tabs.tabs[0].click()
+
+
+def compared(camera: Studio) -> None:
+    """Layers, classes and samples of the comparison, which the engine makes where there is none."""
+    panel = camera.window.compare
+    camera.window.show_stage("compare")
+    camera.live(1.0)
+    if panel.comparing.comparison is None:
+        panel.tabs.tabs[CLASSES].click()
+        camera.shoot("compare-not-evaluated")
+        panel.measure_button.click()
+        camera.until(lambda: panel.comparing.comparison is not None, seconds=600.0)
+    for number, view in (
+        (0, "compare"),
+        (CLASSES, "compare-classes"),
+        (SAMPLES, "compare-samples"),
+    ):
+        panel.tabs.tabs[number].click()
+        camera.shoot(view)
 
 
 def run_verbs(camera: Studio, run: Path) -> None:
