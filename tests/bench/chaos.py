@@ -161,9 +161,9 @@ def search_by_window(
             [sys.executable, "-m", "tests.bench.chaos", "--window", str(run)]
         )
     else:
-        from tests.bench.warm import Fork, WarmEngine
+        from tests.bench.warm import Fork, waiting_engine
 
-        shown = Fork(lambda: window(run, WarmEngine))
+        shown = Fork(lambda: window(run, waiting_engine(run)))
     victim = _victim(shown.pid, victim_after_s)
     shown.wait()
     if victim is not None:

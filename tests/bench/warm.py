@@ -3,7 +3,7 @@
 Owns :class:`WarmEngine`, an :class:`engine.supervise.EngineProcess` whose process is a fork of this
 one instead of a new interpreter; all else is the real thing. No TensorFlow operation may have run
 before. Such engines have no helper process (its own import of TensorFlow costs more than all the
-rest), so that sizes are estimated.
+rest), so that sizes are estimated. A window's engine is forked before Qt has threads, and waits.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 import engine.search.session  # noqa: F401 - TensorFlow, once
@@ -40,7 +41,8 @@ class Fork:
             if stderr is not None:
                 os.dup2(stderr.fileno(), 2)
             os.closerange(3, _DESCRIPTORS)
-            sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w")
+            sys.stdin = os.fdopen(0, closefd=False)
+            sys.stdout = os.fdopen(1, "w", closefd=False)
             os.environ[PARENT] = str(parent)
             work()
             os._exit(0)
@@ -72,17 +74,36 @@ class Fork:
         return self.returncode
 
 
+def run_engine(run: Path) -> None:
+    """The worker on a run folder, without a helper process."""
+    sys.argv[1:] = [str(run), "0"]
+    HelperProcess.call = without_helper  # type: ignore[method-assign]
+    worker.main()
+
+
 class WarmEngine(EngineProcess):
     """An engine that is a fork of this process."""
 
     def start(self) -> None:
         """Fork; the child is the engine of the run folder."""
         self._before = before(self.run / LOG)
-
-        def work() -> None:
-            sys.argv[1:] = [str(self.run), str(self._nice)]
-            HelperProcess.call = without_helper  # type: ignore[method-assign]
-            worker.main()
-
         with (self.run / LOG).open("ab") as log:
-            self._process = Fork(work, log)  # type: ignore[assignment]
+            self._process = Fork(lambda: run_engine(self.run), log)  # type: ignore[assignment]
+
+
+def waiting_engine(run: Path) -> type[EngineProcess]:
+    """A kind of engine whose one process is there already and begins when it is started."""
+    with (run / LOG).open("ab") as log:
+        fork = Fork(lambda: (os.read(0, 1), run_engine(run)), log)
+
+    class WaitingEngine(EngineProcess):
+        """An engine that was forked before it is wanted."""
+
+        def start(self) -> None:
+            """Let it begin."""
+            self._before = before(self.run / LOG)
+            self._process = fork  # type: ignore[assignment]
+            fork.stdin.write(b"\n")
+            fork.stdin.flush()
+
+    return WaitingEngine

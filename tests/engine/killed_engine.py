@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,25 +102,13 @@ def after_a_file(count: Countdown) -> None:
     RunFolder.save_whole = saved  # type: ignore[method-assign]
 
 
-def after_a_trial(count: Countdown) -> None:
-    """With a trial's end in the journal."""
+def after_an_event(kind: type, count: Countdown) -> None:
+    """With an event of this kind in the journal."""
     append = RunFolder.append
 
     def appended(self: RunFolder, event: ev.Event) -> None:
         append(self, event)
-        if isinstance(event, ev.TrialDone) and count.due():
-            die()
-
-    RunFolder.append = appended  # type: ignore[method-assign]
-
-
-def in_the_report(count: Countdown) -> None:
-    """With the report split read."""
-    append = RunFolder.append
-
-    def appended(self: RunFolder, event: ev.Event) -> None:
-        append(self, event)
-        if isinstance(event, ev.ReportMeasured) and count.due():
+        if isinstance(event, kind) and count.due():
             die()
 
     RunFolder.append = appended  # type: ignore[method-assign]
@@ -130,8 +119,8 @@ MOMENTS: dict[str, Callable[[Countdown], None]] = {
     "line": in_a_line,
     "half": in_a_file,
     "file": after_a_file,
-    "trial": after_a_trial,
-    "report": in_the_report,
+    "trial": partial(after_an_event, ev.TrialDone),
+    "report": partial(after_an_event, ev.ReportMeasured),
 }
 
 

@@ -73,14 +73,17 @@ def test_that_a_search_that_cannot_fit_is_refused_and_leaves_nothing(small_disk:
 
 
 def test_that_a_disk_made_read_only_is_named(small_disk: Path) -> None:
+    run = str(small_disk / "run")
+
     def make_read_only(event: Event, state: RunState) -> None:
         if isinstance(event, TrialDone) and event.trial == 1:
-            subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=False)
+            subprocess.run(["mount", "--bind", run, run], check=True)
+            subprocess.run(["mount", "-o", "remount,ro,bind", run], check=True)
 
     with pytest.raises(EngineFailure, match="The run folder cannot be written to"):
-        api.prune(JOB, small_disk / "run", on_event=make_read_only)
-    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
-    assert api.resume(small_disk / "run")["status"] == "met"
+        api.prune(JOB, run, on_event=make_read_only)
+    subprocess.run(["umount", run], check=True)
+    assert api.resume(run)["status"] == "met"
 
 
 def test_that_memory_that_ends_in_a_trial_costs_no_more_than_that_trial(
