@@ -100,6 +100,7 @@ class EngineProcess:
             if ended:
                 if not outcome.ok:  # killed while it wrote its report
                     self._close_run(None)
+                    self._write_report()
                 return
             cause = cause_of(outcome, self.run / LOG, self._before)
             died = None if self.stop_asked else self._died(outcome, cause)
@@ -107,6 +108,7 @@ class EngineProcess:
                 end = self._end_event(outcome, cause)
                 self._close_run(end)
                 yield end
+                self._write_report()  # after the end was told: it takes a while
                 return
             self._record(died)
             yield died
@@ -136,14 +138,17 @@ class EngineProcess:
 
     def _close_run(self, end: ev.RunEnded | None) -> None:
         """Write what the engine could not any more, as far as the disk lets us."""
-        from engine.report.page import write_report
-
         self._record(end)
         folder = RunFolder(self.run)
-        with contextlib.suppress(OSError, SecateurError):
-            if end is not None and end.outcome == "stopped":
+        if end is not None and end.outcome == "stopped":
+            with contextlib.suppress(OSError, SecateurError):
                 folder.write_result(result_of(folder.state()))
-            write_report(folder)
+
+    def _write_report(self) -> None:
+        from engine.report.page import write_report
+
+        with contextlib.suppress(OSError, SecateurError):
+            write_report(RunFolder(self.run))
 
     def _record(self, event: ev.Event | None) -> None:
         """Journal what the engine cannot and remove what it left half-done; never in a run at
