@@ -64,6 +64,7 @@ ARMS: dict[str, tuple[PenaltyKind, bool]] = {
     "l1-dynamic": ("l1", True),
 }
 THETAS = (0.1, 0.2, 0.35)
+SIZES = ("nonzero", "macs")
 SUBSET, EPOCHS = 6_000, 2
 COST_STEPS, COST_ROUNDS = 4, 5
 
@@ -271,6 +272,15 @@ def _sizes(context: Context, candidate: Candidate) -> dict[str, Any]:
     }
 
 
+def at_value(points: Sequence[dict[str, Any]], value: float, key: str) -> float | None:
+    """A size at a value, on the line through the logarithms of two points' sizes around it."""
+    found = sorted(points, key=lambda point: float(point["value"]))
+    values = [point["value"] for point in found]
+    if not values[0] <= value <= values[-1]:
+        return None
+    return float(np.exp(np.interp(value, values, [np.log(point[key]) for point in found])))
+
+
 def summary(lines: Sequence[dict[str, Any]]) -> None:
     """A table of each kind."""
     rows = [("cell", "value cut", "value", "nonzero", "MACs", "scoring CPU s")]
@@ -288,6 +298,20 @@ def summary(lines: Sequence[dict[str, Any]]) -> None:
              f"{p['nonzero']:,}", f"{p['stripes_left']:.2f}")
             for p in line["points"]
         ]  # fmt: skip
+    table(rows)
+    rows = [("skeletons at equal value", "arm", "value", "nonzero", "of mixed-dynamic", "MACs")]
+    for line in (x for x in lines if x["table"] == "skeleton"):
+        arms = {arm: [p for p in line["points"] if p["arm"] == arm] for arm in ARMS}
+        for arm in list(ARMS)[1:]:
+            for point in arms[arm]:
+                same = [at_value(arms["mixed-dynamic"], point["value"], k) for k in SIZES]
+                shares = [
+                    "" if v is None else f"{point[k] / v:.2f}"
+                    for k, v in zip(SIZES, same, strict=True)
+                ]
+                rows.append(
+                    (line["cell"], arm, f"{point['value']:.4f}", f"{point['nonzero']:,}", *shares)
+                )
     table(rows)
     rows = [("step of", "CPU s", "of plain")]
     for line in (x for x in lines if x["table"] == "cost"):
