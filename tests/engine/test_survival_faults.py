@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import commands, confine, troubles
+from engine import api, cli, commands, confine, troubles
 from engine import events as ev
 from engine.childproc import call
 from engine.diagnostics import diagnostics
@@ -63,7 +63,7 @@ def test_that_a_full_disk_is_named_and_the_journal_goes_on_after_it(folder: RunF
             for number in range(9):
                 folder.append(warned(number))
 
-    with pytest.raises(OSError, match="File too large") as full:
+    with pytest.raises(OSError, match=r"File too large|No space left") as full:
         fill()
     trouble = trouble_of(full.value, folder.path)
     assert trouble is not None
@@ -208,6 +208,24 @@ def test_that_diagnostics_have_no_private_paths(folder: RunFolder) -> None:
         assert private not in text
     for told in ("Secateur 0.1", "tensorflow 2.", "memory.full", "trial-001.keras", "patients.csv"):
         assert told in text
+
+
+def test_that_the_command_prints_the_diagnostics(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["diagnostics", str(folder.path), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["text"].startswith("Secateur 0.1")
+    assert "Run: empty" in answer["text"]
+    assert cli.run(["diagnostics", str(folder.path / "none")]) == 2
+
+
+def test_that_a_run_at_work_is_not_resumed_twice(folder: RunFolder) -> None:
+    folder.lock()
+    with pytest.raises(UserError, match="Another Secateur is working on this run"):
+        api.resume(folder.path)
+    folder.close()
+    assert not (folder.path / JOURNAL).exists()
 
 
 def test_that_a_run_of_a_newer_secateur_is_refused_by_name(folder: RunFolder) -> None:
