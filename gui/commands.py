@@ -37,6 +37,7 @@ class ExportRequest:
     force: bool = False
     weights: str | None = None
     custom: str | None = None
+    input_shape: tuple[int, ...] | None = None
 
 
 def evaluate_command(model: ModelFacts, data: DataSpec, metric: str | None) -> list[str]:
@@ -51,6 +52,7 @@ def export_command(request: ExportRequest) -> list[str]:
     command = python_command("engine.cli", "export", str(request.source))
     command += ["--to", request.to, "-o", str(request.out), "--json"]
     command += _model_arguments(request.weights, request.custom)
+    command += _shape_arguments(request.input_shape)
     if request.quantize != "none":
         command += ["--quantize", request.quantize]
     if request.sparse:
@@ -67,7 +69,8 @@ def export_command(request: ExportRequest) -> list[str]:
 def gain_command(model: ModelFacts) -> list[str]:
     """``secateur preflight``."""
     command = python_command("engine.cli", "preflight", model.path, "--json")
-    return [*command, *_model_arguments(model.weights, model.custom)]
+    command += _model_arguments(model.weights, model.custom)
+    return command + _shape_arguments(model.input_shape)
 
 
 def template_command(out: Path) -> list[str]:
@@ -185,6 +188,10 @@ def _answer(arguments: list[str], returncode: int, stdout: bytes, stderr: bytes)
         info = {"kind": "EngineFailure" if returncode == 5 else "UserError", **error_data}
         raise jsonio.from_plain(info, ErrorInfo).to_exception()
     return answer
+
+
+def _shape_arguments(shape: tuple[int, ...] | None) -> list[str]:
+    return [] if shape is None else ["--input-shape", ",".join(map(str, shape))]
 
 
 def _model_arguments(weights: str | None, custom: str | None) -> list[str]:

@@ -32,7 +32,7 @@ class ModelFacts:
     """A model that was read, not run. Shapes are without the batch axis.
 
     ``weights`` is the weights file of an architecture in JSON, ``custom`` the Python file of its
-    custom layers.
+    custom layers. ``input_shape`` is what a person said of sizes that the model leaves open.
     """
 
     path: str
@@ -44,6 +44,7 @@ class ModelFacts:
     opened: ModelOpened
     weights: str | None = None
     custom: str | None = None
+    input_shape: tuple[int, ...] | None = None
 
     @property
     def prunable(self) -> bool:
@@ -61,20 +62,26 @@ class ModelFacts:
         return sum(g.channels for g in self.groups if g.prunable)
 
 
-def read_facts(path: Path, custom: Path | None = None, weights: Path | None = None) -> ModelFacts:
+def read_facts(
+    path: Path,
+    custom: Path | None = None,
+    weights: Path | None = None,
+    input_shape: tuple[int, ...] | None = None,
+) -> ModelFacts:
     """Read a model file; blocks for a second or so. A file of custom layers is read, not run.
 
     Raises
     ------
     UserError
-        Where the file is no model that Secateur opens.
+        Where the file is no model that Secateur opens, or ``input_shape`` does not fit it.
     """
     from engine.channels.cost import cost
     from engine.channels.trace import trace
+    from engine.inspection import with_input_shape
     from engine.modelfile.reader import view_model
 
     model = view_model(path, weights=weights, custom=custom)
-    graph = model.graph
+    graph = model.graph if input_shape is None else with_input_shape(model.graph, input_shape)
     channels = trace(graph)
     costs = cost(graph)
     first_output = {node.layer: node.outputs[0] for node in reversed(graph.nodes) if node.outputs}
@@ -109,6 +116,7 @@ def read_facts(path: Path, custom: Path | None = None, weights: Path | None = No
         size_bytes=_size(path),
         weights=None if weights is None else str(weights),
         custom=None if custom is None else str(custom),
+        input_shape=input_shape,
         written_by=model.written_by,
         inputs=tuple(_no_batch(graph.shape(t)) for t in graph.inputs),
         outputs=tuple(_no_batch(graph.shape(t)) for t in graph.outputs),

@@ -106,17 +106,30 @@ class Session(QObject):
     # wishes
 
     def open_model(
-        self, path: Path, custom: Path | None = None, weights: Path | None = None
+        self,
+        path: Path,
+        custom: Path | None = None,
+        weights: Path | None = None,
+        input_shape: tuple[int, ...] | None = None,
     ) -> None:
         """Read a model file; :attr:`model_read` or :attr:`failed` follows."""
         self.reading = path
         self.refused = None
         self._reading_id = self.tasks.start(
-            lambda: read_facts(path, custom, weights),
+            lambda: read_facts(path, custom, weights, input_shape),
             self._on_model_read,
             self._on_model_failed,
         )
         self.verbs_changed.emit()
+
+    def set_input_shape(self, shape: tuple[int, ...] | None) -> None:
+        """Say the sizes that the model leaves open; it is read again with them."""
+        model = self.wishes.model
+        if model is not None and shape != model.input_shape and not self.searching:
+            custom, weights = (
+                None if p is None else Path(p) for p in (model.custom, model.weights)
+            )
+            self.open_model(Path(model.path), custom, weights, shape)
 
     def set_data(self, spec: DataSpec | None) -> None:
         """Choose the data."""

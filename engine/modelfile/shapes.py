@@ -147,8 +147,8 @@ def reshape_graph(graph: LayerGraph) -> LayerGraph:
     """
     tensors: list[Tensor] = list(graph.tensors)
     for node in graph.nodes:
-        if _same_inputs(graph, node, tensors):
-            continue
+        if set(node.outputs) <= set(graph.inputs) or _same_inputs(graph, node, tensors):
+            continue  # an input layer's config may leave open what the graph's input says
         found = _outputs(graph.layers[node.layer], node, tensors)
         for place, value in zip(node.outputs, found, strict=False):
             tensors[place] = value

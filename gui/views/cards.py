@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
 from engine.events import DataOpened
 from engine.job import DataSpec
@@ -52,6 +52,7 @@ class ModelCard(Card):
     open_wanted = Signal()
     layers_wanted = Signal()
     layer_chosen = Signal(str)
+    size_wanted = Signal(object)
 
     def __init__(self) -> None:
         super().__init__("Model")
@@ -69,6 +70,16 @@ class ModelCard(Card):
         self.body.addLayout(row)
         self.numbers = Numbers()
         self.body.addWidget(self.numbers)
+        self.input_size = QLineEdit()
+        self.input_size.setPlaceholderText("Sizes that it leaves open, such as 224,224,3")
+        self.input_size.setAccessibleName("Input size")
+        self.input_size.setToolTip(
+            "Of one sample; sizes of layers and operations follow"
+        )
+        self.input_size.setAcceptDrops(False)
+        self.input_size.setMaximumWidth(50 * GRID)
+        self.input_size.editingFinished.connect(self._on_size)
+        self.body.addWidget(self.input_size)
         self.strip = LayerStrip()
         self.strip.chosen.connect(self.layer_chosen)
         self.strip.opened.connect(lambda _name: self.layers_wanted.emit())
@@ -85,6 +96,7 @@ class ModelCard(Card):
             self.name.setText(f"Reading {name} \u2026" if name else "No model yet")
             self.chip.hide()
             self.numbers.show_pairs(())
+            self.input_size.hide()
             self.strip.hide()
             self.pinned.hide()
             self.warnings.hide()
@@ -109,6 +121,10 @@ class ModelCard(Card):
                 ("Zero weights", units.percent(zeros / kernels if kernels and measured else None)),
             )
         )
+        known = facts.input_shape
+        is_open = any(size is None for shape in facts.inputs for size in shape or (None,))
+        self.input_size.setVisible(known is not None or (is_open and facts.prunable))
+        self.input_size.setText("" if known is None else ",".join(map(str, known)))
         self.strip.show()
         self.strip.set_layers(opened.layers)
         text = _pinned_text(facts)
@@ -116,6 +132,12 @@ class ModelCard(Card):
         self.pinned.setVisible(bool(text))
         self.warnings.setText("\n".join(opened.warnings))
         self.warnings.setVisible(bool(opened.warnings))
+
+    def _on_size(self) -> None:
+        words = self.input_size.text().replace("x", ",").split(",")
+        sizes = tuple(int(word) for word in words if word.strip().isdecimal())
+        if len(sizes) == len(words) or not self.input_size.text().strip():
+            self.size_wanted.emit(sizes or None)
 
 
 def _pinned_text(facts: ModelFacts) -> str:

@@ -211,6 +211,7 @@ class ExportPanel(QScrollArea):
             force=self.replace.isChecked() and self.replace.isVisibleTo(self),
             weights=None if model is None else model.weights,
             custom=None if model is None else model.custom,
+            input_shape=None if model is None else model.input_shape,
         )
 
     @property

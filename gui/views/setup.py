@@ -51,6 +51,7 @@ class SetUpPanel(QStackedWidget):
         column.addWidget(scroll, 1)
         column.addWidget(self._make_footer())
         self.addWidget(self._cards)
+        self.model_card.size_wanted.connect(session.set_input_shape)
         self.data_card.changed.connect(session.set_data)
         self.data_card.measure_wanted.connect(session.measure_baseline)
         self.goal_card.sentence.changed.connect(session.set_goal)

@@ -14,7 +14,7 @@ from engine.errors import UserError
 from engine.job import DataSpec
 from engine.modelfile.consent import is_allowed
 from gui import session as session_module
-from gui.commands import JsonCommand, evaluate_command
+from gui.commands import JsonCommand, evaluate_command, gain_command
 from gui.facts import ModelFacts
 from gui.files import model_place
 from gui.main_window import MainWindow
@@ -162,6 +162,30 @@ def test_that_an_architecture_in_json_is_opened_with_its_weights(
     window.opener.drop([arrays, net])
     qtbot.waitUntil(lambda: window.session.wishes.model is not None, timeout=10_000)
     assert read == [("net.json", "net.weights.h5")] * 2
+
+
+def test_that_sizes_that_a_model_leaves_open_can_be_said(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    config = hostile.model(hostile.CONV)
+    config["config"]["layers"][0]["config"]["batch_shape"] = [None, None, None, 3]
+    path = hostile.write_keras(tmp_path / "open.keras", config)
+    window.opener.path(path)
+    qtbot.waitUntil(lambda: window.session.wishes.model is not None, timeout=30_000)
+    card = window.setup.model_card
+    assert card.input_size.isVisible()
+    assert "not measured" in card.numbers.text() or "unknown" in card.numbers.text()
+    card.input_size.setText("12,12,3")
+    card.input_size.editingFinished.emit()
+    qtbot.waitUntil(lambda: "12" in card.numbers.text(), timeout=30_000)
+    facts = window.session.wishes.model
+    assert facts is not None
+    assert facts.input_shape == (12, 12, 3)
+    assert facts.opened.macs
+    assert gain_command(facts)[-2:] == ["--input-shape", "12,12,3"]
+    card.input_size.setText("12,12,7")
+    card.input_size.editingFinished.emit()
+    qtbot.waitUntil(lambda: window.banner.isVisible(), timeout=30_000)
 
 
 def test_that_the_dialog_shows_the_file(qtbot: QtBot, code: Path) -> None:

@@ -31,8 +31,10 @@ PRUNE = (
 """Every option of ``prune`` that the window sets, each with another value than its default."""
 
 PROVEN = {
-    "inspect": {"model": "open", "weights": "asked for", "custom": "asked for"},
-    "preflight": {"model": "Will it help?", "weights": "asked for", "custom": "asked for"},
+    "inspect": {"model": "open", "weights": "asked for", "custom": "asked for",
+                "input_shape": "model card"},
+    "preflight": {"model": "Will it help?", "weights": "asked for", "custom": "asked for",
+                  "input_shape": "model card"},
     "evaluate": {
         **dict.fromkeys(("model", "weights", "custom", "data", "test", "metric"), "Measure now"),
         **dict.fromkeys(("preprocess", "group_by", "ignore_label", "label_order"), "Measure now"),
@@ -40,7 +42,7 @@ PROVEN = {
     },
     "export": dict.fromkeys(
         ("source", "weights", "custom", "to", "out", "quantize", "sparse", "io", "cluster", "data",
-         "force"), "export stage",
+         "force", "input_shape"), "export stage",
     ),
     "resume": dict.fromkeys(("run", "target", "tolerance", "max_trials"), "Resume and New goal"),
     "report": {"run": "export stage"},
@@ -57,9 +59,6 @@ ELSEWHERE = {
     ("report", "out"): "the page is written into the run folder, and opened",
     ("report", "force"): "the page in the run folder is always the newest",
     ("evaluate", "split"): "the window looks at the search split; the report split is for the run",
-    ("inspect", "input_shape"): "sizes that a model leaves open are told on the command line",
-    ("preflight", "input_shape"): "the same",
-    ("export", "input_shape"): "the same",
 }
 """What only the command line has, and why."""
 
