@@ -27,7 +27,7 @@ from engine.job import Budget, DataSpec, Goal, Job
 from engine.telling.changes import changes_lines, changes_table
 from engine.telling.exports import export_lines
 from engine.telling.gain import gain_lines, gain_table
-from engine.telling.units import metric_name, metric_value
+from engine.telling.units import metric_name, metric_value, rough
 from engine.terminal import SearchView, duration, percent, size
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ def _closing(result: dict[str, Any]) -> Iterator[str]:
         yield "Stopped: the best so far is kept; 'secateur resume' goes on."
     if result["status"] == "met" and not result["confirmed"]:
         needed = result["samples_needed"]
-        more = "" if needed is None else f" About {needed:,} report samples would do."
+        more = "" if needed is None else f" About {rough(needed):,} report samples would do."
         yield f"The one-sided 95 % bound does not confirm it yet.{more}"
     cost = result["cost"]
     yield (

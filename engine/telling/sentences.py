@@ -62,7 +62,7 @@ OBJECTIVE_SIZES: Final[dict[Minimise, str]] = {
     "latency": "Latency",
 }
 STRATEGIES: Final[dict[Strategy, str]] = {
-    "heuristic": "Channels, then weights, then balance (default)",
+    "heuristic": "Channels and weights together (default)",
     "three-step": "Three steps, as published by Tian et al. 2022",
     "structured": "Channels only",
     "unstructured": "Weights only",
@@ -382,7 +382,8 @@ def report_verdict(report: ev.ReportMeasured | None, metric: str | None) -> str:
         return f"The floor of {floor} is met, confirmed at {level} confidence."
     need = ""
     if report.samples_needed:
-        need = f" About {units.plural(report.samples_needed, 'report sample')} would confirm it;"
+        needed = units.plural(units.rough(report.samples_needed), "report sample")
+        need = f" About {needed} would confirm it;"
         need += f" there are {report.samples:,}."
     if report.met:
         return f"The floor of {floor} is met, but these samples cannot confirm it.{need}"

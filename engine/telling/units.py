@@ -64,6 +64,12 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}"
 
 
+def rough(number: int) -> int:
+    """An estimated count, in two figures: what else it says is not known."""
+    unit = 10 ** max(0, len(str(abs(number))) - 2)
+    return round(number / unit) * unit
+
+
 def short_count(value: float | None) -> str:
     """A count in three figures with k, M or G."""
     if value is None or not math.isfinite(value):

@@ -77,6 +77,11 @@ def test_that_time_left_is_rounded_as_an_estimate_is() -> None:
     assert units.time_left(1234) == "about 21 min left"
 
 
+@pytest.mark.parametrize(("number", "told"), [(7, 7), (93, 93), (931, 930), (93041, 93000)])
+def test_that_an_estimated_count_has_two_figures(number: int, told: int) -> None:
+    assert units.rough(number) == told
+
+
 def test_that_ticks_lose_zeros_that_say_nothing() -> None:
     assert units.tick(f"1.00{N}MB") == f"1{N}MB"
     assert units.tick(f"2.50{N}k") == f"2.5{N}k"
