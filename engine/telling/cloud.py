@@ -17,6 +17,9 @@ Measure = Literal["objective", "nonzero", "macs"]
 FOCUS_TOLERANCES = 6.0
 """Points further below the floor than this many tolerances do not widen the view."""
 
+ROOM = 0.06
+"""Above and below two clouds, for words at their lines, as a share of their height."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
@@ -167,10 +170,9 @@ def together(one: Cloud, two: Cloud | None) -> tuple[float, float, float, float]
     """``left``, ``right``, ``low``, ``high`` of the range that shows both."""
     if two is None:
         return one.left, one.right, one.low, one.high
-    return (
-        min(one.left, two.left), max(one.right, two.right), min(one.low, two.low),
-        max(one.high, two.high),
-    )  # fmt: skip
+    low, high = min(one.low, two.low), max(one.high, two.high)
+    room = ROOM * (high - low)
+    return min(one.left, two.left), max(one.right, two.right), low - room, high + room
 
 
 def _objective(state: RunState) -> tuple[str, str] | None:
