@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from engine import __version__, jsonio
+from engine.childmain import die_with_parent
+from engine.childproc import PARENT
 from engine.errors import EXIT_DONE, EXIT_FAILED, SecateurError, UserError
 from engine.job import (
     INPUT_TYPES,
@@ -45,7 +47,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of the console script; exits with the code that the README lists."""
+    """Entry point of the console script; exits with the code that the README lists.
+
+    Where the window started it, it ends with the window.
+    """
+    if os.environ.get(PARENT) == str(os.getppid()):
+        die_with_parent()
     words = list(sys.argv[1:] if arguments is None else arguments)
     sys.exit(open_window(words) if names_model(words) else run(words))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -147,13 +148,7 @@ def test_that_deaths_count_for_their_own_trial_until_a_person_resumes() -> None:
 def test_that_an_engine_leaves_nothing_that_it_started(folder: RunFolder) -> None:
     play(folder, [{"child": 600}, {"journal": plain(STARTED)}, {"die": "SIGKILL", "times": 1}])
     child = int((folder.path / "child").read_text())
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and Path(f"/proc/{child}").exists():
-        if "Z" in Path(f"/proc/{child}/stat").read_text().split(")")[1][:3]:
-            break
-        time.sleep(0.05)
-    else:
-        assert not Path(f"/proc/{child}").exists()
+    assert gone(child)
 
 
 def test_that_a_process_whose_parent_went_before_it_began_ends() -> None:
@@ -162,6 +157,51 @@ def test_that_a_process_whose_parent_went_before_it_began_ends() -> None:
         env={**child_environment(), PARENT: "1"}, capture_output=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, b"")
+
+
+def test_that_a_command_of_the_window_s_ends_with_it(tmp_path: Path) -> None:
+    python = [sys.executable, "-P", "-c"]
+    starter = (
+        "import subprocess, time\n"
+        "from engine.childproc import child_environment\n"
+        f"child = subprocess.Popen({[*python, WAITING]!r}, env=child_environment())\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [*python, starter], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as window:
+        assert window.stdout is not None
+        child = int(window.stdout.readline())
+        assert window.stdout.readline() == "at work\n"
+        window.kill()
+    assert gone(child)
+
+
+WAITING = """
+import sys, time, types
+from engine import cli
+
+def work(options):
+    print("at work", flush=True)
+    time.sleep(60)
+
+sys.modules["engine.commands"] = types.SimpleNamespace(list_runs=work)
+cli.main(["runs"])
+"""
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, or does within seconds."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            if "Z" in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3]:
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_that_a_run_at_work_is_refused_and_left_alone(folder: RunFolder) -> None:
