@@ -73,9 +73,7 @@ class ModelCard(Card):
         self.input_size = QLineEdit()
         self.input_size.setPlaceholderText("Sizes that it leaves open, such as 224,224,3")
         self.input_size.setAccessibleName("Input size")
-        self.input_size.setToolTip(
-            "Of one sample; sizes of layers and operations follow"
-        )
+        self.input_size.setToolTip("Of one sample; sizes of layers and operations follow")
         self.input_size.setAcceptDrops(False)
         self.input_size.setMaximumWidth(50 * GRID)
         self.input_size.editingFinished.connect(self._on_size)
@@ -214,6 +212,7 @@ class DataCard(Card):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GRID)
         self.preprocess = Choice(PREPROCESS, free=True)
+        self.preprocess.setMinimumContentsLength(24)
         self.preprocess.setAccessibleName("Preprocessing of the images")
         self.preprocess.setToolTip("Or words joined by commas, such as 0-1,bgr,bicubic,crop")
         self.seen = Choice(_SEEN)

@@ -37,7 +37,8 @@ class Choice(QComboBox):
             if line is not None:
                 line.setAcceptDrops(False)
                 line.editingFinished.connect(self._on_typed)
-        self.currentIndexChanged.connect(lambda _index: self.edited.emit())
+        self.currentIndexChanged.connect(self._on_chosen)
+        self._show_beginning()
 
     def value(self) -> str:
         """The value that is chosen, or the words that were typed."""
@@ -62,6 +63,16 @@ class Choice(QComboBox):
         line = self.lineEdit()
         if line is not None:
             line.setAccessibleName(name)
+
+    def _on_chosen(self, _index: int) -> None:
+        self._show_beginning()
+        self.edited.emit()
+
+    def _show_beginning(self) -> None:
+        """Of words that are too long, the end is what is cut."""
+        line = self.lineEdit()
+        if line is not None:
+            line.setCursorPosition(0)
 
     def _on_typed(self) -> None:
         text = self.currentText().strip()
