@@ -65,13 +65,15 @@ def test_that_a_net_begins_as_it_came(net: str, init: ImportanceInit) -> None:
 
 def test_that_what_is_seen_is_the_scale_times_the_filter_at_its_first_norm() -> None:
     model, scales, _, weights = trained(init="filter-norm")
-    kernel = model.get_layer("first").kernel
+    kernel, bias = model.get_layer("first").weights
     began = weights["first"]["kernel"]
     now = scales.relative(weights)["g1"]
     axes = (0, 1, 2)
     first, last = (np.sqrt((k**2).sum(axis=axes)) for k in (began, kernel.numpy()))
-    seen = next(value for variable, value in scales.seen() if variable is kernel)
-    np.testing.assert_allclose(seen, kernel.numpy() * now * first / last, rtol=1e-4, atol=1e-6)
+    seen = {variable.path: value for variable, value in scales.seen()}
+    wanted = kernel.numpy() * now * first / last
+    np.testing.assert_allclose(seen[kernel.path], wanted, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(seen[bias.path], bias.numpy() * now, rtol=1e-4, atol=1e-6)
     assert np.abs(now - 1.0).max() > 1e-3
 
 
