@@ -215,8 +215,9 @@ class TrialRunner:
                     raise
         keras.backend.clear_session()
         gc.collect()
-        self._emit(halved(self._batch // 2))
-        return self._tune(trial, ask, epochs, self._batch // 2)
+        half = max(1, self._batch // 2)
+        self._emit(halved(half))
+        return self._tune(trial, ask, epochs, half)
 
     @property
     def _batch(self) -> int:
