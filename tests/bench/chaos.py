@@ -44,6 +44,9 @@ RESULTS = Path(__file__).parent / "results" / "chaos.jsonl"
 KILLS, COLD_KILLS = 10, 5
 ENGINE_CELLS, WINDOW_CELLS = 10, 5
 CANDIDATES = 200
+MEMORY_S = 1600.0
+"""The memory cell stops after this time with the candidates that there are."""
+
 GRACE_S = 10.0
 """How long processes may take to notice that their parent is gone."""
 
@@ -308,9 +311,12 @@ def memory_cell() -> dict[str, Any]:
         process = engine_of(run, cold=False)
         engine = psutil.Process(process.pid)
         resident: list[int] = []
+        began = time.monotonic()
         for event in process.events():
             if isinstance(event, ev.TrialDone) and event.trial % 10 == 1:
                 resident.append(engine.memory_info().rss >> 20)
+            if isinstance(event, ev.TrialDone) and time.monotonic() - began > MEMORY_S:
+                process.send("stop")
         trials = len(RunFolder(run).state().trials)
     return {
         "candidates": trials, "resident_mib_by_tens": resident,
