@@ -66,8 +66,7 @@ def count(value: float | None) -> str:
 
 def rough(number: int) -> int:
     """An estimated count, in two figures: what else it says is not known."""
-    unit = 10 ** max(0, len(str(abs(number))) - 2)
-    return round(number / unit) * unit
+    return round(number, min(0, 2 - len(str(abs(number)))))
 
 
 def short_count(value: float | None) -> str:
