@@ -19,7 +19,7 @@ from engine.export.card import Card
 from engine.export.exporter import export_model
 from engine.export.parts import write_parts
 from engine.export.server import fresh_checks
-from engine.modelfile.rebuild import build
+from engine.modelfile.rebuild import build, weights_of
 from engine.runs import EXPORTS, MODEL, RunFolder
 from engine.search import halfway
 from engine.search.clock import Clock
@@ -83,8 +83,10 @@ def finish(
     if report is None or report.trial != (None if best is None else best.trial):
         report = _read_report(context, target, runner, best, emit, control)
     if tuned is not None:
+        graph = context.candidate.graph
+        sizes = meter.measure(Candidate(graph=graph, weights=weights_of(tuned, graph)))
         outputs = outputs_of_model(context, tuned, control)
-        emit(measure_control("dense_fine_tuned", context, outputs, epochs=epochs))
+        emit(measure_control("dense_fine_tuned", context, outputs, epochs=epochs, sizes=sizes))
     halfway.forget(folder)
     if wanted and "dense_int8" not in known:
         emit(measure_int8("dense_int8", context, context.candidate, meter))
