@@ -300,13 +300,12 @@ def effort(work: Effort) -> str:
 def needs(event: ev.NeedsEstimated) -> str:
     """What a search will need at most, and what is there."""
 
-    def beside(needed: int, free: int | None) -> str:
-        return units.size(needed) if free is None else f"{units.size(needed)} of {units.size(free)}"
+    def of(what: str, needed: int, free: int | None) -> str:
+        beside = "" if free is None else f" ({units.size(free)} free)"
+        return f"{units.size(needed)} of {what}{beside}"
 
-    text = (
-        f"at most {beside(event.memory_bytes, event.memory_free_bytes)} memory and"
-        f" {beside(event.disk_bytes, event.disk_free_bytes)} disk that are free"
-    )
+    memory = of("memory", event.memory_bytes, event.memory_free_bytes)
+    text = f"up to {memory} and {of('disk', event.disk_bytes, event.disk_free_bytes)}"
     if event.seconds is None:
         return f"{text}."
     return f"{text}; training up to {units.duration(event.seconds)}."

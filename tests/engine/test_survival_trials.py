@@ -26,6 +26,7 @@ from engine.search.regoal import Stage
 from engine.search.survive import LossWatch, check_deaths, check_numbers, memory_named
 from engine.search.trials import TrialRunner
 from engine.search.verdict import Target
+from engine.telling.sentences import needs as needs_words
 from engine.training.settings import FineTuneSettings
 
 JOB = Job(model="net.keras", data=DataSpec(source="digits"))
@@ -302,3 +303,13 @@ def test_that_steps_are_timed_between_checkpoints(monkeypatch: pytest.MonkeyPatc
     for _ in range(4):
         watch.checkpoint()
     assert watch.step_s == 1.0
+
+
+def test_that_the_estimate_is_a_sentence_for_people() -> None:
+    sentence = needs_words(replace(NEEDED, seconds=9000.0)).replace("\u00a0", " ")
+    assert sentence == (
+        "up to 2.00 GB of memory (8.00 GB free) and 50.0 MB of disk (90.0 MB free);"
+        " training up to 2 h 30 min."
+    )
+    unknown = replace(NEEDED, memory_free_bytes=None, disk_free_bytes=None, seconds=None)
+    assert needs_words(unknown).endswith("of memory and 50.0\u00a0MB of disk.")
