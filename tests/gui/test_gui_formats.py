@@ -145,7 +145,9 @@ def test_that_an_architecture_in_json_is_opened_with_its_weights(
 ) -> None:
     read: list[tuple[str, str | None]] = []
 
-    def facts(path: Path, custom: Path | None = None, weights: Path | None = None) -> ModelFacts:
+    def facts(
+        path: Path, custom: Path | None = None, weights: Path | None = None, *_: object
+    ) -> ModelFacts:
         read.append((path.name, None if weights is None else weights.name))
         return replace(story.facts(str(path)), weights=None if weights is None else str(weights))
 
