@@ -105,6 +105,7 @@ def test_that_the_report_is_written_when_the_run_ends(
     page = (run / "report.html").read_text(encoding="utf-8")
     assert result["data_sha256"] in page
     assert all(control["interval"] for control in result["controls"].values())
+    assert result["controls"]["dense_fine_tuned"]["nonzero"] == result["baseline"]["nonzero"]
     assert not list(run.glob(".report*"))
 
 
