@@ -75,7 +75,7 @@ def cells() -> list[Cell]:
     """All cells, the cheap ones first."""
     unet = Cell(
         table="masks", model="unet_nuclei", arm="strategy:heuristic", minimise="macs",
-        epochs=MASK_EPOCHS, fine_tunes=4,
+        epochs=MASK_EPOCHS, fine_tunes=3,
     )  # fmt: skip
     importance = replace(
         unet, arm="strategy:importance", epochs=ROUND_EPOCHS, fine_tunes=ROUNDS
