@@ -11,8 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine import api, confine
@@ -173,3 +175,32 @@ def test_that_stop_ends_within_two_seconds_and_pause_holds_within_a_batch(tmp_pa
     sys.stderr.write(json.dumps({"took_s": took, "load": os.getloadavg()[0]}) + "\n")
     assert took["stop"] < 2.5  # 2 s, and this process's own turn on a busy computer
     shutil.rmtree(tmp_path / "run")
+
+
+def test_that_an_engine_that_slept_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    engine: list[EngineProcess] = []
+    slept: list[float] = []
+
+    def sleep_and_wake() -> None:
+        asleep = psutil.Process(engine[0].pid)
+        family = [asleep, *asleep.children(recursive=True)]
+        for process in family:
+            process.suspend()
+        time.sleep(4.0)
+        for process in family:
+            process.resume()
+        slept.append(4.0)
+
+    def watch(event: Event, state: RunState) -> None:
+        if isinstance(event, BatchDone) and event.step == 5 and not naps:
+            naps.append(threading.Thread(target=sleep_and_wake))
+            naps[0].start()
+
+    naps: list[threading.Thread] = []
+    job = replace(JOB, budget=replace(JOB.budget, max_trials=1))
+    result = api.prune(job, tmp_path / "run", on_event=watch, on_start=engine.append)
+    naps[0].join()
+    assert slept
+    assert result["status"] in ("met", "not_met")
+    events = list(RunFolder.open(tmp_path / "run").events())
+    assert not [event for event in events if isinstance(event, EngineDied | Warned)]
