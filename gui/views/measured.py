@@ -6,16 +6,13 @@ the loss comes after the window's first paint.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QButtonGroup,
     QFrame,
     QHBoxLayout,
-    QPushButton,
     QScrollArea,
     QStackedWidget,
     QVBoxLayout,
@@ -25,8 +22,9 @@ from PySide6.QtWidgets import (
 from engine.runstate import RunState
 from engine.telling.sensitivity import heat
 from gui.theme import GRID
-from gui.widgets.basics import Card, button, label
+from gui.widgets.basics import Card, label
 from gui.widgets.heat import HeatMap
+from gui.widgets.tabs import TabRow
 
 if TYPE_CHECKING:
     from gui.views.loss import LossPlot
@@ -45,16 +43,10 @@ class MeasuredCard(Card):
         self._loss_of: Path | None = None
         self._probed = 0
         self._by_hand = False
-        self._group = QButtonGroup(self)
+        self.tabs = TabRow(("Loss by batch", "Sensitivity"))
+        self.tabs.chosen.connect(self._choose)
         row = QHBoxLayout()
-        row.setSpacing(2 * GRID)
-        self.tabs: list[QPushButton] = []
-        for number, text in enumerate(("Loss by batch", "Sensitivity")):
-            tab = button(text, partial(self._choose, number), role="tab")
-            tab.setCheckable(True)
-            self._group.addButton(tab)
-            self.tabs.append(tab)
-            row.addWidget(tab)
+        row.addWidget(self.tabs)
         row.addStretch(1)
         self.note = label("", "small")
         row.addWidget(self.note)
@@ -136,4 +128,4 @@ class MeasuredCard(Card):
 
     def _turn(self, number: int) -> None:
         self.pages.setCurrentIndex(number)
-        self.tabs[number].setChecked(True)
+        self.tabs.turn(number)

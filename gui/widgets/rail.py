@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from gui.icons import icon
 from gui.theme import GRID, colours, theme
+from gui.widgets.tabs import one_stop
 
 
 class Rail(QWidget):
@@ -23,7 +24,7 @@ class Rail(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(GRID, 2 * GRID, GRID, 2 * GRID)
         layout.setSpacing(GRID)
-        self._group = QButtonGroup(self)
+        self._group = one_stop(self, by_mouse=False)
         self._icons: dict[str, str] = {}
         self.buttons: dict[str, QToolButton] = {}
         for number, (key, text, icon_name) in enumerate(stages, start=1):
@@ -36,7 +37,7 @@ class Rail(QWidget):
             made.setMinimumHeight(8 * GRID)
             made.setAccessibleName(text)
             made.setToolTip(f"{text} (Alt+{number})")
-            made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             made.clicked.connect(lambda _checked=False, k=key: self.chosen.emit(k))
             self._group.addButton(made)
             self._icons[key] = icon_name

@@ -5,11 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QHBoxLayout, QPushButton, QWidget
 
 from gui.theme import GRID
 from gui.widgets.basics import button
+
+
+def one_stop(parent: QWidget, *, by_mouse: bool) -> QButtonGroup:
+    """A group of buttons one of which is chosen, and which Tab comes by, at that one.
+
+    Qt gives the stop to the button that had the focus last, whatever was chosen since. ``by_mouse``
+    says whether a click moves the focus there.
+    """
+    policies = Qt.FocusPolicy
+    here = policies.StrongFocus if by_mouse else policies.TabFocus
+    elsewhere = policies.ClickFocus if by_mouse else policies.NoFocus
+    group = QButtonGroup(parent)
+
+    def follow(changed: QAbstractButton, chosen: bool) -> None:
+        changed.setFocusPolicy(here if chosen else elsewhere)
+
+    group.buttonToggled.connect(follow)
+    return group
 
 
 class TabRow(QWidget):
@@ -22,11 +40,12 @@ class TabRow(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(2 * GRID)
-        self._group = QButtonGroup(self)
+        self._group = one_stop(self, by_mouse=True)
         self.tabs: list[QPushButton] = []
         for number, text in enumerate(texts):
             tab = button(text, partial(self._on_clicked, number), role="tab")
             tab.setCheckable(True)
+            tab.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
             self._group.addButton(tab)
             self.tabs.append(tab)
             row.addWidget(tab)

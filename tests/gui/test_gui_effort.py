@@ -52,7 +52,7 @@ def test_that_the_goal_card_says_what_the_search_costs(ready: MainWindow) -> Non
     ready.session.record = replace(ready.session.record, state=state)
     ready.session.wishes_changed.emit()
     assert "1 min 30 s of training" in cost.text()
-    assert "It needs at most 2.00 GB memory and 100 MB of 10.0 GB disk" in plain(cost)
+    assert "It needs up to 2.00 GB of memory and 100 MB of disk (10.0 GB free)" in plain(cost)
 
 
 def found_in_story() -> DataOpened:

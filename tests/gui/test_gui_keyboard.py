@@ -93,6 +93,21 @@ def test_that_tab_comes_by_every_control_of_a_stage(
     assert missed == []
 
 
+def test_that_arrows_move_among_the_tabs_and_tab_comes_by_the_chosen_one(
+    finished: MainWindow, qtbot: QtBot
+) -> None:
+    finished.activateWindow()
+    finished.show_stage("search")
+    tabs = finished.search.measured.tabs
+    for number in (1, 0, 1):
+        tabs.turn(number)
+        assert [tab for tab in walk(finished) if tab in tabs.tabs] == [tabs.tabs[number]]
+    tabs.tabs[1].setFocus()
+    qtbot.keyClick(tabs.tabs[1], Qt.Key.Key_Left)
+    assert tabs.tabs[0].hasFocus()
+    assert finished.search.measured.pages.currentIndex() == tabs.current == 0
+
+
 def test_that_tab_comes_by_every_preference(window: MainWindow, qtbot: QtBot) -> None:
     dialog = PreferencesDialog(window.settings)
     qtbot.addWidget(dialog)

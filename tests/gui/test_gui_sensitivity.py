@@ -86,7 +86,7 @@ def test_that_choosing_a_row_chooses_the_layer_in_strip_and_table(
     played(ready, qtbot, part)
     card = ready.search.measured
     assert len(card.heat.heat.rows) == 8
-    card.tabs[SENSITIVITY].click()
+    card.tabs.tabs[SENSITIVITY].click()
     assert card.pages.currentIndex() == SENSITIVITY
     place = card.heat.cell_rect(2, 1).center().toPoint()
     qtbot.mouseClick(card.heat, Qt.MouseButton.LeftButton, pos=place)
@@ -126,7 +126,7 @@ def test_that_loss_is_in_view_while_fine_tuning_until_a_person_chooses(
     card = ready.search.measured
     qtbot.waitUntil(lambda: card.note.text() == "fine-tune 11", timeout=20_000)
     assert card.pages.currentIndex() == LOSS
-    card.tabs[SENSITIVITY].click()
+    card.tabs.tabs[SENSITIVITY].click()
     qtbot.wait(250)
     assert card.pages.currentIndex() == SENSITIVITY
     ready.session.stop()
