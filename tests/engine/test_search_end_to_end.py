@@ -130,6 +130,7 @@ def test_that_the_user_s_model_is_not_touched(finished: tuple[Path, dict[str, An
     assert read_model(sample_model_path()).sha256 == result["model"]["sha256"]
 
 
+@pytest.mark.slow
 def test_that_a_killed_engine_is_told_and_its_run_goes_on(
     finished: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
