@@ -42,8 +42,8 @@ LEAST_FIRST = 2.0
 FREE_DENSITY = 1 / 3
 """Share of weights that is enough before any channel needs to go."""
 
-CHANNEL_PART = 0.85
-"""Exponent of what is asked beyond that: channels take ``x**0.85``, weights the rest."""
+CHANNEL_PART = 0.7
+"""Exponent of what is asked beyond that: channels take ``x**0.7``, weights the rest."""
 
 SMALLEST_DENSITY = 0.02
 
