@@ -114,8 +114,9 @@ def test_that_a_fine_tune_starts_from_an_accepted_checkpoint_that_is_cut_less() 
         assert parent.sparsity <= ask.sparsity + 1e-9
 
 
-def test_that_the_last_fine_tune_trains_the_result_on_as_it_is() -> None:
-    history = fake_trainer(heuristic(LIMITS), smooth_drop(0.3, 0.8))
+def test_that_a_fine_tune_that_is_left_trains_the_result_on_as_it_is() -> None:
+    limits = replace(LIMITS, fine_tunes=14)
+    history = fake_trainer(heuristic(limits), smooth_drop(0.3, 0.8))
     *before, (last, told), (sweep, _) = history
     assert last.why.code == "polish"
     assert sweep.sweep
