@@ -386,7 +386,8 @@ def test_that_a_success_goes_further_and_a_failure_back(
     fall = Fall()
     for reduction, luck in tried:
         fall.note(reduction, told_by_the_law(reduction, met_at, luck))
-    assert SHORTEST <= fall.onward() / fall.holds <= LONGEST
+    least, most = fall.holds * SHORTEST, fall.holds * LONGEST
+    assert least <= fall.onward() <= most
     for reduction, _ in tried:
         back = fall.back(reduction)
         assert back is None or fall.holds < back < reduction
