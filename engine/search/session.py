@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from engine.effort import most_fine_tunes
 from engine.errors import EngineFailure, UserError
 from engine.job import Job
 from engine.runs import RunFolder
-from engine.runstate import RunState
+from engine.runstate import RunState, fold_all
 from engine.search import finish, needs, premises, regoal
 from engine.search.accepted import then_quantized
 from engine.search.allocation import MACS_SHARE, allocate, curves_of
@@ -99,7 +99,8 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         Where model or data cannot be used.
     """
     job = folder.job()
-    earlier, margins = folder.state(), margins_of(folder)
+    told = tuple(folder.events())
+    earlier, margins = fold_all(told), margins_of(told)
     device = prepare_device()
     emit(
         ev.RunStarted(
@@ -136,10 +137,10 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         return finish.finish(context, target, runner, best, folder, emit, control, meter, clock)
 
 
-def margins_of(folder: RunFolder) -> dict[int, tuple[float, ...]]:
+def margins_of(events: Iterable[ev.Event]) -> dict[int, tuple[float, ...]]:
     """By trial, the margins after its epochs as they were told last."""
     told: dict[int, dict[int, float]] = {}
-    for event in folder.events():
+    for event in events:
         if isinstance(event, ev.EpochDone) and event.margin is not None:
             told.setdefault(event.trial, {})[event.epoch] = event.margin
     return {trial: tuple(by[e] for e in sorted(by)) for trial, by in told.items()}

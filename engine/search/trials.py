@@ -311,13 +311,13 @@ class TrialRunner:
         trained = Candidate(graph=candidate.graph, weights=weights_of(model, candidate.graph))
         value, judgement = self._look(predictor)
         sizes = self._meter.measure(trained)
-        prepared = ask.gamma_l1 > 0
-        accepted = judgement.passed and not prepared
+        first_phase = ask.gamma_l1 > 0
+        accepted = judgement.passed and not first_phase
         checkpoint = self._keep(trial, model)
         sizes = replace(sizes, keras_bytes=(self._folder.path / checkpoint).stat().st_size)
         self._epochs[trial] = parent.epochs + epochs
         self._arms[trial] = Arm(candidate=trained, epochs=self._epochs[trial])
-        why = ev.Why(code="prepared", numbers=judgement.why.numbers) if prepared else judgement.why
+        why = replace(judgement.why, code="prepared") if first_phase else judgement.why
         done = self._done(
             trial, ask, trained, value=value, sizes=sizes, accepted=accepted, epochs=epochs,
             checkpoint=checkpoint, why=why,
