@@ -29,7 +29,9 @@ class LayerState:
     ``channels`` counts what the layer produced before any cut (None: it produces none of its
     own), ``channels_kept`` what is left. ``prunable_weights`` counts kernel elements now,
     ``zeros`` how many of them are exactly 0. ``output_shape`` is without the batch axis.
-    ``group`` is the channel group's id; ``reason`` says why the layer cannot be cut.
+    ``group`` is the channel group's id; ``reason`` says why the layer cannot be cut. ``kept`` says
+    which of the ``channels`` are left, in the form of :mod:`engine.ranges`; None where all are, or
+    where a run does not tell.
     """
 
     name: str
@@ -44,6 +46,7 @@ class LayerState:
     group: str | None = None
     prunable: bool = False
     reason: str | None = None
+    kept: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

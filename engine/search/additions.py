@@ -7,6 +7,7 @@ Owns the making of additions; how they work belongs to :mod:`engine.training` an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import keras
@@ -38,7 +39,7 @@ def prepared(ask: Ask, candidate: Candidate) -> Candidate:
     if not ask.scales:
         return candidate
     graph, weights = with_gamma(candidate.graph, candidate.weights)
-    return Candidate(graph=graph, weights=weights)
+    return replace(candidate, graph=graph, weights=weights)
 
 
 def addition_of(

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from engine import ranges
 from engine.channels.cost import cost
 from engine.channels.groups import Channels
 from engine.events import LayerState, Sizes
 from engine.modelfile.graph import Layer, LayerGraph, Shape, Weights
+from engine.search.origin import Origins
 
 KERNELS = frozenset({"kernel", "depthwise_kernel", "pointwise_kernel"})
 """Weights whose zeros count."""
@@ -25,7 +27,12 @@ def is_kernel(name: str) -> bool:
 
 
 def layer_states(
-    graph: LayerGraph, channels: Channels, *, weights: Weights | None, before: LayerGraph
+    graph: LayerGraph,
+    channels: Channels,
+    *,
+    weights: Weights | None,
+    before: LayerGraph,
+    origins: Origins | None = None,
 ) -> tuple[LayerState, ...]:
     """One row a layer, in the order of the graph.
 
@@ -37,6 +44,8 @@ def layer_states(
         The channel groups of the model before any cut.
     before
         The model before any cut: channel counts are compared with it.
+    origins
+        Which of its channels the layers that were cut have; None: not known.
     """
     costs = cost(graph).layers
     shapes_now, shapes_before = output_shapes(graph), output_shapes(before)
@@ -61,6 +70,7 @@ def layer_states(
                 group=group,
                 prunable=group is not None and channels.layer_reason(name) is None,
                 reason=channels.layer_reason(name) if own else None,
+                kept=ranges.to_text(origins[name]) if origins and name in origins else None,
             )
         )
     return tuple(rows)

@@ -1,20 +1,22 @@
 """Candidates: a graph with its arrays, cut by plan, and what they cost. No Keras here.
 
-Owns how a keep ratio of the whole model becomes a plan on a model that may be cut already.
+Owns how a keep ratio of the whole model becomes a plan on a model that may be cut already, and that
+a candidate knows which of the original channels it has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from engine.channels.dead import dead_plan
 from engine.channels.groups import Channels
-from engine.channels.plan import plan_global, plan_uniform
-from engine.channels.surgery import cut
+from engine.channels.plan import Plan, plan_global, plan_uniform
+from engine.channels.surgery import Cut, cut
 from engine.channels.trace import trace
 from engine.criteria import Gradients, Measured, score
 from engine.modelfile.graph import LayerGraph, Weights
+from engine.search.origin import Origins, narrowed
 
 GROUP_FLOOR = 0.05
 """Share of its channels that every cut leaves of each group, whatever their rank."""
@@ -22,10 +24,14 @@ GROUP_FLOOR = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A model in our own form. ``weights`` must not be written to."""
+    """A model in our own form. ``weights`` must not be written to.
+
+    ``origins`` says which channels of the model as opened are left; None: not known.
+    """
 
     graph: LayerGraph
     weights: Weights
+    origins: Origins | None = field(default_factory=dict)
 
 
 def removable_channels(channels: Channels) -> int:
@@ -104,7 +110,7 @@ def cut_to(
         }
         plan = plan_uniform(channels, scores, share, round_to)
     made = cut(candidate.graph, candidate.weights, channels, plan)
-    return Candidate(graph=made.graph, weights=made.weights)
+    return _narrower(candidate, made, channels, plan)
 
 
 def without_dead(candidate: Candidate, before: Channels) -> Candidate:
@@ -121,7 +127,12 @@ def without_dead(candidate: Candidate, before: Channels) -> Candidate:
         made = cut(candidate.graph, candidate.weights, channels, plan)
         if not made.border_effects:
             break
-    return Candidate(graph=made.graph, weights=made.weights)
+    return _narrower(candidate, made, channels, plan)
+
+
+def _narrower(before: Candidate, made: Cut, channels: Channels, plan: Plan) -> Candidate:
+    origins = narrowed(before.origins, channels, plan.keep)
+    return Candidate(graph=made.graph, weights=made.weights, origins=origins)
 
 
 def reached_keep(candidate: Candidate, before: Channels) -> float:

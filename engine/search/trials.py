@@ -33,6 +33,7 @@ from engine.search.controls import QuantizedFile
 from engine.search.describe import counts, layer_states
 from engine.search.early import EarlyEnd
 from engine.search.models import Candidate, cut_to, reached_keep, without_dead
+from engine.search.origin import origins_told
 from engine.search.phases import Phases
 from engine.search.sizes import SizeMeter
 from engine.search.survive import (
@@ -141,7 +142,9 @@ class TrialRunner:
             rested_on = done.accepted or done.why.code == "prepared"
             return None if rested_on else replace(done, checkpoint=None)
         self._arms[done.trial] = Arm(
-            candidate=Candidate(graph=file.graph, weights=weights),
+            candidate=Candidate(
+                graph=file.graph, weights=weights, origins=origins_told(done.layers)
+            ),
             epochs=self._epochs[done.trial],
         )
         if done.best:
@@ -308,7 +311,7 @@ class TrialRunner:
     ) -> ev.TrialDone:  # fmt: skip
         """Evaluate a trained model on the whole search split, keep it, and say whether it holds."""
         self._reestimate(model)
-        trained = Candidate(graph=candidate.graph, weights=weights_of(model, candidate.graph))
+        trained = replace(candidate, weights=weights_of(model, candidate.graph))
         value, judgement = self._look(predictor)
         sizes = self._meter.measure(trained)
         first_phase = ask.gamma_l1 > 0
@@ -448,7 +451,7 @@ class TrialRunner:
             value=value, accepted=accepted, best=False, epochs=epochs, seconds=0.0, sizes=sizes,
             layers=layer_states(
                 candidate.graph, context.channels, weights=candidate.weights,
-                before=context.candidate.graph,
+                before=context.candidate.graph, origins=candidate.origins,
             ),
             checkpoint=checkpoint, why=why,
         )  # fmt: skip

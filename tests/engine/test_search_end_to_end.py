@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from engine import api
+from engine import api, ranges
 from engine.childproc import child_environment, python_command
 from engine.data.sample import sample_model_path
 from engine.errors import EngineFailure, UserError
@@ -25,11 +25,13 @@ from engine.events import (
     EpochDone,
     Event,
     GoalSet,
+    LayerState,
     Paused,
     Resumed,
     RunEnded,
     SensitivityMeasured,
     TrialDone,
+    TrialStarted,
 )
 from engine.inspection import inspect_model
 from engine.job import Budget, DataSpec, Goal, Job
@@ -78,6 +80,29 @@ def test_that_the_kept_model_is_the_one_that_was_reported(
     assert answer["macs"] == result["final"]["macs"]
     zeros = sum(row["zeros"] or 0 for row in answer["layers"])
     assert answer["params"] - zeros == result["final"]["nonzero"]
+
+
+def test_that_trials_tell_which_channels_are_left(finished: tuple[Path, dict[str, Any]]) -> None:
+    run, result = finished
+    events = tuple(RunFolder(run).events())
+    parents = {e.trial: e.parent for e in events if isinstance(e, TrialStarted)}
+    kept = {e.trial: kept_of(e.layers) for e in events if isinstance(e, TrialDone)}
+    assert any(kept[trial] for trial in kept), "some layer was cut"
+    for trial, parent in parents.items():
+        for name, left in kept.get(parent or 0, {}).items():
+            assert kept[trial][name] <= left, "what was removed never comes back"
+    told = {layer["name"]: layer["kept"] for layer in result["layers"]}
+    best = kept[result["best_trial"]]
+    assert {name for name, text in told.items() if text is not None} == set(best)
+
+
+def kept_of(layers: tuple[LayerState, ...]) -> dict[str, set[int]]:
+    """The original channels left in each layer that was cut, as many as it says are left."""
+    found = {s.name: set(ranges.from_text(s.kept)) for s in layers if s.kept is not None}
+    assert {n: len(left) for n, left in found.items()} == {
+        s.name: s.channels_kept for s in layers if s.channels_kept != s.channels
+    }
+    return found
 
 
 def test_that_accepted_zeros_are_in_the_file(finished: tuple[Path, dict[str, Any]]) -> None:
