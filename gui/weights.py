@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
 
 BINS = 48
 PICTURE = 96
-"""Most cells of a kernel's picture along a side."""
+"""Most rows of a kernel's picture."""
 
 TILES = 16
 """Filters side by side in the picture of their skeletons."""
@@ -27,7 +27,7 @@ MOST_TILES = 512
 MOST_SORTED = 100_000
 """Values of a weight that are sorted for its thresholds, at most."""
 
-KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+KERNELS = ("kernel", "pointwise_kernel", "depthwise_kernel")
 CONVOLUTIONS = ("Conv2D", "Conv2DTranspose")
 """Layer classes whose filters have a skeleton to look at."""
 
@@ -36,8 +36,9 @@ CONVOLUTIONS = ("Conv2D", "Conv2DTranspose")
 class Histogram:
     """Counts in equal bins from ``low`` to ``high``; ``zeros`` of ``total`` are not in them.
 
-    ``threshold`` is the smallest magnitude that is left where some are zero; ``magnitudes`` those
-    below which 0, 1, ... 100 percent of all values are, of a sample where there are many.
+    ``threshold`` is the smallest magnitude that is left where some are zero, or removed;
+    ``removed`` counts those, in the same bins. ``magnitudes`` are those below which 0, 1, ... 100
+    percent of all values are, of a sample where there are many.
     """
 
     counts: tuple[int, ...]
@@ -47,6 +48,7 @@ class Histogram:
     zeros: int
     threshold: float | None = None
     magnitudes: tuple[float, ...] = ()
+    removed: tuple[int, ...] = ()
 
     def cut(self, share: float) -> Histogram:
         """The same with the threshold at which this share of the smallest values would go."""
@@ -56,15 +58,31 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelPicture:
-    """Share of weights that are not zero, 0..255 a byte, row by row.
+    """Share of weights that are not zero, 1 (all are) to 255 a byte, row by row.
 
-    Rows are inputs, columns outputs; ``outputs`` counts the channels that the columns stand for.
+    Rows are inputs, neighbours together where there are many; columns are outputs.
     """
 
-    width: int
+    outputs: int
     height: int
     cells: bytes
-    outputs: int
+
+    def spread(self, places: tuple[int, ...], width: int) -> bytes:
+        """The cells with the columns at these places of so many, and 0 between them."""
+        import numpy as np
+
+        found = np.zeros((self.height, width), np.uint8)
+        found[:, list(places)] = self._array()
+        return found.tobytes()
+
+    def density(self, output: int) -> float:
+        """Share of an output's weights that are not zero."""
+        return float((self._array()[:, output].mean() - 1) / 254)
+
+    def _array(self) -> np.ndarray:
+        import numpy as np
+
+        return np.frombuffer(self.cells, np.uint8).reshape(self.height, self.outputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +105,21 @@ class SkeletonPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerWeights:
-    """What can be drawn of a layer."""
+    """What can be drawn of a layer.
+
+    ``channels`` has the magnitude of gamma of each channel, or the norm of each filter.
+    """
 
     kernel: Histogram | None = None
     gamma: Histogram | None = None
     picture: KernelPicture | None = None
     skeletons: SkeletonPicture | None = None
+    channels: tuple[float, ...] = ()
 
 
-def read_weights_of(path: Path, custom: Path | None = None) -> dict[str, LayerWeights]:
+def read_weights_of(
+    path: Path, custom: Path | None = None, weights: Path | None = None
+) -> dict[str, LayerWeights]:
     """Every layer of a model file, drawn small; blocks while the file is read.
 
     Raises
@@ -105,23 +129,39 @@ def read_weights_of(path: Path, custom: Path | None = None) -> dict[str, LayerWe
     """
     from engine.modelfile.reader import open_model
 
-    file, arrays = open_model(path, custom=custom)
+    file, arrays = open_model(path, custom=custom, weights=weights)
     kinds = {name: layer.class_name for name, layer in file.graph.layers.items()}
-    return {name: _of_layer(kinds[name], weights) for name, weights in arrays.items()}
+    return {name: _of_layer(kinds[name], found) for name, found in arrays.items()}
 
 
 def _of_layer(kind: str, weights: dict[str, np.ndarray]) -> LayerWeights:
+    import numpy as np
+
     short = {name.rsplit("/", 1)[-1]: array for name, array in weights.items()}
-    kernel = next((short[k] for k in KERNELS if k in short and short[k].size), None)
-    gamma = short.get("gamma")
+    kernels = [short[k] for k in KERNELS if k in short and short[k].size]
+    gamma = short.get("gamma", np.zeros(0))
+    matrix = by_output(kernels[0], kind) if kernels and kernels[0].ndim >= 2 else None
+    sizes = np.abs(gamma) if matrix is None else np.sqrt((matrix**2).sum(axis=(0, 1)))
     return LayerWeights(
-        kernel=None if kernel is None else histogram(kernel),
-        gamma=None if gamma is None or not gamma.size else histogram(gamma),
-        picture=None if kernel is None or kernel.ndim < 2 else picture(kernel),
-        skeletons=None
-        if kernel is None or kind not in CONVOLUTIONS
-        else skeletons(kernel, transposed=kind == "Conv2DTranspose"),
+        kernel=histogram(np.concatenate([k.ravel() for k in kernels])) if kernels else None,
+        gamma=histogram(gamma) if gamma.size else None,
+        picture=None if matrix is None else picture(matrix),
+        skeletons=skeletons(kernels[0], transposed=kind == "Conv2DTranspose")
+        if kernels and kind in CONVOLUTIONS
+        else None,
+        channels=tuple(sizes.ravel().tolist()),
     )
+
+
+def by_output(kernel: np.ndarray, kind: str) -> np.ndarray:
+    """A kernel as [places, inputs, outputs], as its layer's class keeps them."""
+    import numpy as np
+
+    if kind.startswith("Depthwise"):
+        return np.asarray(kernel, np.float32).reshape(-1, 1, kernel.shape[-2] * kernel.shape[-1])
+    if kind.endswith("Transpose"):
+        kernel = kernel.swapaxes(-1, -2)
+    return np.asarray(kernel, np.float32).reshape(-1, *kernel.shape[-2:])
 
 
 def histogram(array: np.ndarray) -> Histogram:
@@ -147,17 +187,44 @@ def histogram(array: np.ndarray) -> Histogram:
     )
 
 
-def picture(kernel: np.ndarray) -> KernelPicture:
-    """Inputs by outputs of a kernel, each cell the share of its weights that are not zero."""
+def picture(matrix: np.ndarray) -> KernelPicture:
+    """Inputs by outputs of a kernel, each cell the share of its weights that are not zero.
+
+    Parameters
+    ----------
+    matrix
+        [places, inputs, outputs], see :func:`by_output`.
+    """
     import numpy as np
 
-    flat = (np.asarray(kernel) != 0.0).reshape(-1, *kernel.shape[-2:]).mean(axis=0)
-    small = _shrunk(_shrunk(flat, 0), 1)
+    small = _shrunk((matrix != 0.0).mean(axis=0))
     return KernelPicture(
-        width=int(small.shape[1]),
+        outputs=int(small.shape[1]),
         height=int(small.shape[0]),
-        cells=np.round(small * 255).astype(np.uint8).tobytes(),
-        outputs=int(kernel.shape[-1]),
+        cells=np.round(1 + small * 254).astype(np.uint8).tobytes(),
+    )
+
+
+def divided(sizes: tuple[float, ...], kept: tuple[int, ...]) -> Histogram:
+    """Histogram of one size a channel, those told apart that were removed.
+
+    The threshold is the smallest that was kept, where all that were removed are below it.
+    """
+    import numpy as np
+
+    values, gone = np.array(sizes), np.ones(len(sizes), bool)
+    gone[list(kept)] = False
+    counts, edges = np.histogram(values, bins=BINS)
+    removed, _ = np.histogram(values[gone], bins=edges)
+    least = float(values[~gone].min())
+    return Histogram(
+        counts=tuple(counts.tolist()),
+        low=float(edges[0]),
+        high=float(edges[-1]),
+        total=len(sizes),
+        zeros=0,
+        threshold=least if gone.any() and values[gone].max() <= least else None,
+        removed=tuple(removed.tolist()),
     )
 
 
@@ -191,15 +258,13 @@ def skeletons(kernel: np.ndarray, *, transposed: bool = False) -> SkeletonPictur
     )  # fmt: skip
 
 
-def _shrunk(values: np.ndarray, axis: int) -> Any:
-    """Means of neighbours, so that an axis has no more than :data:`PICTURE` cells."""
+def _shrunk(values: np.ndarray) -> np.ndarray:
+    """Means of neighbouring rows, so that there are no more than :data:`PICTURE`."""
     import numpy as np
 
-    size = values.shape[axis]
+    size = values.shape[0]
     if size <= PICTURE:
         return values
     edges = np.linspace(0, size, PICTURE + 1).astype(int)
-    sums = np.add.reduceat(values, edges[:-1], axis=axis)
-    shape = [1, 1]
-    shape[axis] = -1
-    return sums / np.diff(edges).reshape(shape)
+    sums: np.ndarray = np.add.reduceat(values, edges[:-1], axis=0)
+    return sums / np.diff(edges)[:, None]

@@ -184,8 +184,7 @@ class InspectorPanel(QWidget):
         self.words.setText(f"Not cut: {layer.reason}" if layer.reason else "")
         self.words.setVisible(bool(layer.reason))
         self.facts.show_pairs(layer_pairs(layer, model))
-        custom = None if model is None or model.custom is None else Path(model.custom)
-        self.weights.show_layer(layer, scale_of(layer, layers), source, custom)
+        self.weights.show_layer(layer, scale_of(layer, layers), source, model)
         self._source = None
         self.export_button.hide()
         self.compare_button.hide()

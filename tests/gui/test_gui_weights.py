@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -9,11 +11,23 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
+from engine import ranges
 from engine.errors import UserError
+from gui.facts import read_facts
 from gui.main_window import MainWindow
 from gui.resources import sample_model
-from gui.views.weights import KernelView, SkeletonView, scale_of
-from gui.weights import PICTURE, TILES, histogram, picture, read_weights_of, skeletons
+from gui.views.weights import scale_of, with_line
+from gui.weights import (
+    PICTURE,
+    TILES,
+    by_output,
+    divided,
+    histogram,
+    picture,
+    read_weights_of,
+    skeletons,
+)
+from gui.widgets.weights import KernelView, SkeletonView
 from tests.gui import story
 
 
@@ -30,20 +44,30 @@ def test_that_a_picture_has_inputs_down_and_outputs_across() -> None:
     kernel = np.ones((3, 3, 2, 4), np.float32)
     kernel[..., 1, 2] = 0.0
     kernel[0, :, 0, 0] = 0.0
-    found = picture(kernel)
-    assert (found.width, found.height, found.outputs) == (4, 2, 4)
+    found = picture(by_output(kernel, "Conv2D"))
+    assert (found.height, found.outputs) == (2, 4)
     cells = np.frombuffer(found.cells, np.uint8).reshape(2, 4)
-    assert cells[1, 2] == 0
+    assert cells[1, 2] == 1
     assert cells[0, 0] == 170, "two of three rows are left"
     assert (cells == 255).sum() == 6
+    assert found.density(2) == 0.5
 
 
 def test_that_a_large_kernel_is_drawn_small_and_keeps_its_mean() -> None:
     kernel = np.random.default_rng(0).integers(0, 2, (1, 1, 500, 300)).astype(np.float32)
-    found = picture(kernel)
-    assert (found.width, found.height) == (PICTURE, PICTURE)
-    cells = np.frombuffer(found.cells, np.uint8)
-    assert cells.mean() / 255 == pytest.approx(kernel.mean(), abs=0.01)
+    found = picture(by_output(kernel, "Conv2D"))
+    assert (found.outputs, found.height) == (300, PICTURE)
+    densities = [found.density(n) for n in range(300)]
+    assert np.mean(densities) == pytest.approx(kernel.mean(), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [("Conv2D", (3, 3, 2, 5)), ("Conv2DTranspose", (3, 3, 5, 2)), ("Dense", (7, 5)),
+     ("DepthwiseConv2D", (3, 3, 5, 1)), ("SeparableConv1D", (1, 2, 5))],
+)  # fmt: skip
+def test_that_columns_are_outputs_whatever_the_layer(kind: str, shape: tuple[int, ...]) -> None:
+    assert picture(by_output(np.ones(shape, np.float32), kind)).outputs == 5
 
 
 def test_that_each_filter_has_its_skeleton() -> None:
@@ -131,13 +155,107 @@ def test_that_a_file_that_is_gone_is_no_error(ready: MainWindow, qtbot: QtBot) -
     assert not ready.banner.isVisible()
 
 
-def test_that_removed_channels_are_told(qtbot: QtBot) -> None:
+def kernel_view(qtbot: QtBot, removed: int, kept: tuple[int, ...] | None) -> KernelView:
+    """A view of six outputs that are left, the second of them without a weight."""
+    kernel = np.ones((1, 1, 2, 6), np.float32)
+    kernel[..., 1] = 0.0
     view = KernelView()
     qtbot.addWidget(view)
-    view.show_picture(picture(np.ones((1, 1, 2, 6), np.float32)), removed=2)
+    view.show_picture(picture(by_output(kernel, "Conv2D")), removed, kept)
     view.resize(80, 40)
+    return view
+
+
+def shades(view: KernelView, column: int) -> set[str]:
+    """The colours in one of the eight columns, its borders aside."""
     shot = view.grab().toImage()
+    left, right = 10 * column + 3, 10 * column + 8
+    return {shot.pixelColor(x, y).name() for x in range(left, right) for y in range(5, 35)}
+
+
+def test_that_exactly_the_removed_channels_are_hatched(qtbot: QtBot) -> None:
+    view = kernel_view(qtbot, 2, (0, 2, 3, 5, 6, 7))
+    assert view.accessibleDescription() == "6 output channels, 2 channels removed: 1, 4"
+    seen = [shades(view, column) for column in range(8)]
+    assert all(len(seen[place]) > 1 for place in (1, 4)), "hatched"
+    assert seen[0] == seen[3] == seen[5] == seen[6] == seen[7]
+    assert [len(seen[place]) for place in (0, 2)] == [1, 1]
+    assert seen[2] != seen[0], "the second that is left has no weight"
+    told = [view.text_at(10.0 * place + 5) for place in (1, 2, 4, 7)]
+    assert told == [
+        "Channel 1 removed", "Channel 2: 100\u00a0% of its weights are zero", "Channel 4 removed",
+        "Channel 7: 0\u00a0% of its weights are zero",
+    ]  # fmt: skip
+
+
+def test_that_of_an_old_run_it_is_told_how_many_channels_are_gone(qtbot: QtBot) -> None:
+    view = kernel_view(qtbot, 2, None)
     assert view.accessibleDescription() == "6 output channels, 2 channels removed"
-    assert shot.pixelColor(20, 20) != shot.pixelColor(70, 21) or shot.pixelColor(
-        20, 20
-    ) != shot.pixelColor(71, 21)
+    seen = [shades(view, column) for column in range(8)]
+    assert [len(found) > 1 for found in seen] == [False] * 6 + [True] * 2
+    assert "does not tell which" in view.text_at(75.0)
+
+
+def test_that_many_channels_are_drawn_in_their_share(qtbot: QtBot) -> None:
+    view = KernelView()
+    qtbot.addWidget(view)
+    matrix = by_output(np.ones((1, 1, 2, 500), np.float32), "Conv2D")
+    view.show_picture(picture(matrix), 500, tuple(range(0, 1000, 2)))
+    view.resize(80, 40)
+    assert not view.grab().isNull()
+    assert view.text_at(79.9).startswith("Channel 998") or "999" in view.text_at(79.9)
+
+
+def test_that_a_threshold_is_told_only_where_one_parts_the_channels() -> None:
+    sizes = (0.5, 0.1, 0.9, 0.2)
+    clear = divided(sizes, (0, 2))
+    assert clear.threshold == 0.5
+    assert (sum(clear.counts), sum(clear.removed), clear.total) == (4, 2, 4)
+    assert clear.removed[0] == 1
+    overlapping = divided(sizes, (1, 2))
+    assert overlapping.threshold is None
+    assert sum(overlapping.removed) == 2
+
+
+def test_that_the_channels_as_opened_stand_beside_what_is_left(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    """A file from which some channels of a layer are gone, and the model that it came from."""
+    model = read_facts(sample_model())
+    layer = next(s for s in model.opened.layers if s.class_name == "Conv2D" and s.prunable)
+    scale = scale_of(layer, model.opened.layers)
+    assert scale is not None
+    assert layer.channels is not None
+    gammas = read_weights_of(sample_model())[scale].channels
+    weakest = sorted(range(len(gammas)), key=lambda n: gammas[n])[:3]
+    left = tuple(n for n in range(len(gammas)) if n not in weakest)
+    cut = replace(layer, channels_kept=len(left), kept=ranges.to_text(left))
+    checkpoint = tmp_path / "trial.keras"
+    shutil.copy(sample_model(), checkpoint)
+    view = window.inspector.weights
+    window.inspector.show()
+    view.show_layer(cut, scale, checkpoint, model)
+    qtbot.waitUntil(lambda: view.removed.isVisible(), timeout=20_000)
+    threshold = sorted(gammas)[3]
+    assert view.removed.shown is not None
+    assert view.removed.shown.threshold == pytest.approx(threshold)
+    assert view.removed_head.text() == (
+        f"Gamma of {scale} as opened, log count; 3 channels removed, hatched;"
+        f" line: all below {threshold:.2g}"
+    )
+    assert not view.grab().isNull()
+    other = replace(cut, kept=ranges.to_text(range(len(left))))
+    view.show_layer(other, scale, checkpoint, model)
+    assert "overlap" in view.removed_head.text()
+    assert view.removed.shown.threshold is None
+    view.show_layer(layer, scale, sample_model(), model)
+    assert not view.removed.isVisible(), "as opened, nothing is removed"
+
+
+def test_that_weights_that_were_trained_on_have_no_line() -> None:
+    sparse = histogram(np.array([0.0, 0.0, 0.5, -0.6, 1.0], np.float32))
+    assert with_line(sparse, 0.4)[0].threshold == 0.5
+    drifted = histogram(np.array([0.0, 0.0, 0.001, -0.6, 1.0], np.float32))
+    shown, words = with_line(drifted, 0.4)
+    assert shown.threshold is None
+    assert words.endswith("down to 0.001: no line")
