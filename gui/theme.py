@@ -1,7 +1,8 @@
 """Looks: two palettes, one typographic scale, one spacing grid, one accent.
 
-Owns colours, sizes and the style sheet, and how light or dark is chosen. Colours of data are
-Okabe and Ito's, told apart by marker shape too. It knows nothing of views.
+Owns colours, sizes and the style sheet, and how light or dark is chosen. Colours of data are after
+Okabe and Ito's, as far apart for all kinds of colour vision as a test asks, and told apart by
+marker shape too. It knows nothing of views.
 """
 
 from __future__ import annotations
@@ -71,15 +72,15 @@ LIGHT = Colours(
     on_accent="#FFFFFF",
     good="#007A59",
     good_soft="#E1F3ED",
-    bad="#B84A00",
-    bad_soft="#FCEEE5",
+    bad="#A81E32",
+    bad_soft="#FBE8EB",
     warn="#8F6200",
     warn_soft="#FCF2DA",
-    floor="#D55E00",
-    target="#009E73",
+    floor="#C05400",
+    target="#00825F",
     probe="#7A8591",
     loss="#0072B2",
-    other="#A8457F",
+    other="#96307A",
     empty="#DCEBF4",
 )
 DARK = Colours(
@@ -99,8 +100,8 @@ DARK = Colours(
     on_accent="#0A1A25",
     good="#3CC79F",
     good_soft="#16352C",
-    bad="#FF9255",
-    bad_soft="#3D2417",
+    bad="#FF7A85",
+    bad_soft="#3D1A20",
     warn="#F0B429",
     warn_soft="#3A2E12",
     floor="#FF8A4A",
@@ -220,7 +221,7 @@ def _palette(c: Colours) -> QPalette:
         (role.HighlightedText, c.on_accent),
         (role.ToolTipBase, c.raised),
         (role.ToolTipText, c.text),
-        (role.PlaceholderText, c.faint),
+        (role.PlaceholderText, c.muted),
         (role.Link, c.accent),
         (role.LinkVisited, c.accent),
         (role.Mid, c.border),

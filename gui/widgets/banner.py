@@ -16,7 +16,7 @@ from gui.theme import GRID, colours, set_role, theme
 from gui.widgets.basics import button, label
 
 Kind = Literal["bad", "warn", "good"]
-_ICONS: dict[Kind, str] = {"bad": "octagon-x", "warn": "triangle-alert", "good": "circle-check"}
+ICONS: dict[Kind, str] = {"bad": "octagon-x", "warn": "triangle-alert", "good": "circle-check"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,5 +139,5 @@ class Banner(QFrame):
         c = colours()
         tint = {"bad": c.bad, "warn": c.warn, "good": c.good}[self._kind]
         set_role(self, f"banner-{self._kind}")
-        self._icon.setPixmap(pixmap(_ICONS[self._kind], tint, 20))
+        self._icon.setPixmap(pixmap(ICONS[self._kind], tint, 20))
         self.close_button.setIcon(icon("x", c.text))

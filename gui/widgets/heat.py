@@ -47,9 +47,16 @@ def tint(badness: float) -> QColor:
 
 
 def ink(fill: QColor) -> QColor:
-    """Black or white, whichever is read better on a colour."""
-    grey = 0.299 * fill.redF() + 0.587 * fill.greenF() + 0.114 * fill.blueF()
-    return QColor("#14171B" if grey > 0.48 else "#FFFFFF")
+    """Black or white, whichever has the higher contrast on a colour (WCAG 2.2, 1.4.3)."""
+    red, green, blue = (_light(part) for part in (fill.redF(), fill.greenF(), fill.blueF()))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    on_black, on_white = (luminance + 0.05) / 0.05, 1.05 / (luminance + 0.05)
+    return QColor("#000000" if on_black > on_white else "#FFFFFF")
+
+
+def _light(part: float) -> float:
+    """A part of an sRGB colour as light, both 0 to 1 (IEC 61966-2-1)."""
+    return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
 
 
 class HeatMap(QWidget):

@@ -6,9 +6,21 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from gui.theme import GRID, colours, theme
+from gui.theme import GRID, Colours, colours, theme
 
 MARKS = "Square: baseline. Diamond: probe. Filled circle: accepted. Open circle: rejected."
+
+
+def marks(c: Colours, other: str) -> list[tuple[str, str, bool, str]]:
+    """Shape, colour, whether it is filled, and word of each mark; ``other`` names a second run."""
+    own = [
+        ("square", c.text, True, "baseline"),
+        ("diamond", c.probe, False, "probe"),
+        ("circle", c.good, True, "accepted"),
+        ("circle", c.bad, False, "rejected"),
+        ("best", c.good, True, "best"),
+    ]
+    return [("triangle", c.other, True, other), *own] if other else own
 
 
 class CloudLegend(QWidget):
@@ -41,16 +53,7 @@ class CloudLegend(QWidget):
         font.setPointSizeF(max(font.pointSizeF() * 0.9, 7.5))
         painter.setFont(font)
         x, middle = 2.0, self.height() / 2
-        marks = [
-            ("square", c.text, True, "baseline"),
-            ("diamond", c.probe, False, "probe"),
-            ("circle", c.good, True, "accepted"),
-            ("circle", c.bad, False, "rejected"),
-            ("best", c.good, True, "best"),
-        ]
-        if self._other:
-            marks.insert(0, ("triangle", c.other, True, self._other))
-        for mark, tint, filled, text in marks:
+        for mark, tint, filled, text in marks(c, self._other):
             width = painter.fontMetrics().horizontalAdvance(text)
             if x + 20 + width > self.width():
                 break
