@@ -328,6 +328,7 @@ class MainWindow(QMainWindow):
 
     def _show_status(self) -> None:
         self.status.show_fields(**self._status_words.texts())
+        self.status.tell_device(self.session.state.device)
 
     def _on_trial_chosen(self, trial: int) -> None:
         state = self.session.state

@@ -59,7 +59,7 @@ class StatusWords:
             return "engine: stopping"
         if state.status == "paused":
             return "engine: paused"
-        device = f" on {state.device}" if state.device else ""
+        device = f" on {state.device.partition(':')[0]}" if state.device else ""
         return "engine: starting" if state.status == "empty" else f"engine: running{device}"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -29,7 +29,10 @@ from engine.telling.cloud import (
     together,
 )
 from gui.theme import colours, theme
-from gui.views.plots import Plot, UnitAxis, line_pen
+from gui.views.plots import Plot, UnitAxis, clear_anchor, line_pen
+
+POINT = 12
+"""Pixels across a point of a trial that was fine-tuned."""
 
 
 class CloudPlot(QWidget):
@@ -193,9 +196,9 @@ class CloudPlot(QWidget):
     def _spot(self, point: Point) -> dict[str, Any]:
         c = colours()
         symbol, size, tint = {
-            "baseline": ("s", 12, c.text),
+            "baseline": ("s", POINT, c.text),
             "probe": ("d", 10, c.probe),
-            "fine_tune": ("o", 12, c.good if point.accepted else c.bad),
+            "fine_tune": ("o", POINT, c.good if point.accepted else c.bad),
         }[point.kind]
         filled = point.kind == "baseline" or point.accepted
         return {
@@ -216,7 +219,7 @@ class CloudPlot(QWidget):
         filled = point.kind == "baseline" or point.accepted
         return {
             "pos": (math.log10(point.x), point.y),
-            "size": 8 if point.kind == "probe" else 12,
+            "size": 8 if point.kind == "probe" else POINT,
             "symbol": "t1",
             "pen": self._pen(tint),
             "brush": self._brush(tint if filled else colours().surface),
@@ -259,11 +262,8 @@ class CloudPlot(QWidget):
         if best is not None:
             size = measure_value(self._state, found.measure, best.x)
             self._best_text.setText(f"best: {size}")
-            x = math.log10(best.x)
-            room = (x - left) / max(right - left, 1e-9) * self.plot.getViewBox().width()
-            beside = room < self._best_text.boundingRect().width() + 4
-            self._best_text.setAnchor((0.0 if beside else 1.0, 1.35))
-            self._best_text.setPos(x, best.y)
+            self._best_text.setAnchor(self._clear_anchor(found, best))
+            self._best_text.setPos(math.log10(best.x), best.y)
         below = sum(p.y < low for p in found.points)
         notes = [f"{units.plural(below, 'point')} below this view"] if below else []
         if self._overlay is not None and self._overlay.why_not is not None:
@@ -274,6 +274,32 @@ class CloudPlot(QWidget):
         if text != self._note:
             self._note = text
             self.noted.emit(text)
+
+    def _clear_anchor(self, found: Cloud, best: Point) -> tuple[float, float]:
+        """Where the label of the best covers neither lines and their words nor other points."""
+        view, half = self.plot.getViewBox(), POINT / 2
+
+        def seen(x: float, y: float) -> QPointF:
+            place: QPointF = view.mapFromView(QPointF(x, y))
+            return place
+
+        room = QRectF(view.rect())
+        taken = []
+        for text, value in ((self._floor_text, self.floor), (self._target_text, found.target)):
+            if value is not None:
+                y = seen(0.0, value).y()
+                taken.append(QRectF(room.left(), y - 1, room.width(), 2))
+                words = QRectF(QPointF(0, 0), text.boundingRect().size())
+                words.moveTopRight(QPointF(room.right(), y))
+                if text is self._target_text:
+                    words.moveBottom(y)
+                taken.append(words)
+        for point in (*found.points, *self._other_points()):
+            if point is not best:
+                at = seen(math.log10(point.x), point.y)
+                taken.append(QRectF(at.x() - half, at.y() - half, POINT, POINT))
+        size = self._best_text.boundingRect().size()
+        return clear_anchor(seen(math.log10(best.x), best.y), size, room, taken)
 
     def _on_clicked(self, _item: object, spots: Any, *_: object) -> None:
         if len(spots):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSizeF, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QPainter
 
 from gui.theme import colours
@@ -111,6 +111,30 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
             axis.setStyle(tickLength=-4)
             axis.setZValue(-100)
         self.showGrid(x=True, y=True, alpha=0.12)
+
+
+ANCHORS = ((1.0, 1.35), (0.0, 1.35), (1.0, -0.35), (0.0, -0.35))
+"""Where a point's label may stand: above it to the left, to the right, below it likewise."""
+
+
+def clear_anchor(
+    at: QPointF, size: QSizeF, room: QRectF, taken: Sequence[QRectF]
+) -> tuple[float, float]:
+    """The anchor at which a label of a point is inside the room and covers the least.
+
+    Parameters
+    ----------
+    at, size, room, taken
+        The point, the label's size, the plot, and what should not be covered, in pixels.
+    """
+
+    def covered(anchor: tuple[float, float]) -> int:
+        x, y = at.x() - anchor[0] * size.width(), at.y() - anchor[1] * size.height()
+        label = QRectF(QPointF(x, y), size)
+        outside = 0 if room.contains(label) else len(taken) + 1
+        return outside + sum(label.intersects(other) for other in taken)
+
+    return min(ANCHORS, key=covered)
 
 
 def line_pen(colour: str, width: float = 1.5, *, dashed: bool = False) -> object:

@@ -158,7 +158,7 @@ class SearchPanel(QStackedWidget):
         self.log.setIconSize(QSize(ICON, ICON))
         self.log.setTextElideMode(Qt.TextElideMode.ElideNone)
         self.log.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.log.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
+        self.log.setVerticalScrollMode(QListView.ScrollMode.ScrollPerItem)
         self.log_model = LogModel(self)
         self.log.setModel(self.log_model)
         self.log.setItemDelegate(LogDelegate(self.log))
@@ -380,7 +380,7 @@ class SearchPanel(QStackedWidget):
             self.log.verticalScrollBar().setValue(high)
 
     def _on_log_scrolled(self, value: int) -> None:
-        self._follow_log = value >= self.log.verticalScrollBar().maximum() - 4
+        self._follow_log = value >= self.log.verticalScrollBar().maximum()
 
     # what the person does
 

@@ -216,8 +216,8 @@ def _parted(channels: Histogram) -> str:
     """Whether one number parts the channels that were removed from those that stayed."""
     gone = f"log count; {units.plural(sum(channels.removed), 'channel')} removed, hatched"
     if channels.threshold is None:
-        return f"{gone}: they overlap with the others, so that no line parts them"
-    return f"{gone}; line: all below {channels.threshold:.2g}"
+        return f"{gone}; no line, since smaller ones stayed"
+    return f"{gone}; line: all below {channels.threshold:.3g}"
 
 
 def _read(path: Path, model: ModelFacts | None) -> dict[str, LayerWeights]:

@@ -40,6 +40,12 @@ class StatusBar(QStatusBar):
             if self.fields[name].text() != text:
                 self.fields[name].setText(text)
 
+    def tell_device(self, device: str | None) -> None:
+        """Name what the engine runs on where its field is pointed at."""
+        field = self.fields["engine"]
+        field.setToolTip(device or "")
+        field.setAccessibleDescription(device or "")
+
     def texts(self) -> dict[str, str]:
         """What is on show."""
         return {name: field.text() for name, field in self.fields.items()}

@@ -29,7 +29,7 @@ from engine.runs import JOB, JOURNAL, RunFolder
 from gui.engine_thread import Search
 from gui.main_window import MainWindow
 from gui.resources import sample_model
-from gui.theme import Choice
+from gui.theme import GRID, Choice
 from gui.views.compare import CLASSES, SAMPLES
 from gui.views.layers import BY_HAND
 from gui.views.preferences import PreferencesDialog
@@ -122,12 +122,16 @@ def at_rest(camera: Studio, run: Path) -> None:
     camera.shoot("layers")
     cut = max(
         (s for s in window.layers.layers if s.prunable and s.zeros),
-        key=lambda s: s.prunable_weights,
+        key=lambda s: (s.channels or 0) - (s.channels_kept or 0),
         default=None,
     )
     if cut is not None:
         window.layers.layer_chosen.emit(cut.name)
         camera.until(lambda: window.inspector.weights.kernel.isVisible())
+        camera.live(0.2)
+        scroll = window.inspector.findChild(QScrollArea)
+        if scroll is not None:
+            scroll.ensureWidgetVisible(window.inspector.weights.picture, 0, GRID)
         camera.shoot("weights")
         window.inspector.closed.emit()
     by_hand(camera)
