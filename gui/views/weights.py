@@ -38,6 +38,30 @@ class Wanted:
     opened: File | None
 
 
+LOG = "log count"
+
+
+class Figure(QWidget):
+    """A picture under its name and some words."""
+
+    def __init__(self, view: QWidget) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, GRID // 2, 0, 0)
+        layout.setSpacing(GRID // 4)
+        self.head = label("", "eyebrow", wrap=True)
+        self.words = label("", "small", wrap=True)
+        for part in (self.head, self.words, view):
+            layout.addWidget(part)
+
+    def tell(self, told: tuple[str, ...]) -> None:
+        """Show the picture under this name and these words; nothing at all where there are none."""
+        if told:
+            self.head.setText(told[0])
+            self.words.setText("; ".join(told[1:]))
+        self.setVisible(bool(told))
+
+
 class WeightsView(QWidget):
     """What the weights of one layer look like, once they were read."""
 
@@ -52,30 +76,16 @@ class WeightsView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GRID // 2)
         self.words = label("", "small", wrap=True)
-        self.kernel_head = label("", "eyebrow", wrap=True)
         self.kernel = HistogramView("Histogram of the kernel's weights")
-        self.gamma_head = label("", "eyebrow", wrap=True)
         self.gamma = HistogramView("Histogram of gamma")
-        self.removed_head = label("", "eyebrow", wrap=True)
         self.removed = HistogramView("Histogram of the channels as opened")
-        self.picture_head = label("", "eyebrow", wrap=True)
         self.picture = KernelView()
-        self.skeletons_head = label("", "eyebrow", wrap=True)
         self.skeletons = SkeletonView()
-        for widget in (
-            self.words,
-            self.kernel_head,
-            self.kernel,
-            self.gamma_head,
-            self.gamma,
-            self.removed_head,
-            self.removed,
-            self.picture_head,
-            self.picture,
-            self.skeletons_head,
-            self.skeletons,
-        ):
-            layout.addWidget(widget)
+        views = (self.kernel, self.gamma, self.removed, self.picture, self.skeletons)
+        self.figures: dict[QWidget, Figure] = {view: Figure(view) for view in views}
+        layout.addWidget(self.words)
+        for figure in self.figures.values():
+            layout.addWidget(figure)
         self.hide()
 
     def show_layer(
@@ -123,8 +133,8 @@ class WeightsView(QWidget):
             self._say(f"The weights cannot be shown. {error.message}")
 
     def _say(self, text: str) -> None:
-        for part in self.findChildren(QWidget):
-            part.hide()
+        for figure in self.figures.values():
+            figure.hide()
         self.words.setText(text)
         self.words.show()
         self.show()
@@ -136,49 +146,45 @@ class WeightsView(QWidget):
         layer, scale, layers = wanted.layer, wanted.scale, self._held[wanted.file]
         found = layers.get(layer.name, LayerWeights())
         other = found if scale is None else layers.get(scale, LayerWeights())
-        self.words.hide()
         kernel, gamma, picture = found.kernel, found.gamma or other.gamma, found.picture
         removed = max((layer.channels or 0) - (layer.channels_kept or 0), 0)
         width = picture.outputs if picture else gamma.total if gamma else 0
         whole = width == layer.channels  # the file was not cut yet
-        whose = f" of {scale}" if found.gamma is None and scale is not None else ""
+        told: dict[QWidget, tuple[str, ...]] = {}
         if kernel is not None:
-            kernel, zero = with_line(kernel, zero_share(layer) or 0.0)
-            self.kernel_head.setText(f"Weights, log count{zero}")
+            kernel, words = with_line(kernel, zero_share(layer) or 0.0)
+            told[self.kernel] = ("Weights", LOG, *words)
             self.kernel.show_histogram(kernel)
         if gamma is not None:
-            line = ""
+            whose = f" of {scale}" if found.gamma is None and scale is not None else ""
+            told[self.gamma] = (f"Gamma{whose}", LOG)
             if whole and removed:
                 gamma = gamma.cut(removed / gamma.total)
-                line = f"; line: {units.plural(removed, 'channel')} go"
-            self.gamma_head.setText(f"Gamma{whose}, log count{line}")
+                told[self.gamma] += (f"line: {units.plural(removed, 'channel')} go",)
             self.gamma.show_histogram(gamma)
         before = self._removed()
         if before is not None:
             name, channels = before
-            self.removed_head.setText(f"{name} as opened, {_parted(channels)}")
+            told[self.removed] = (f"{name} as opened", LOG, *_parted(channels))
             self.removed.show_histogram(channels)
         if picture is not None:
             gone = 0 if whole else removed
-            told = f"; {units.plural(gone, 'channel')} removed" if gone else ""
-            self.picture_head.setText(f"Kernel, inputs by outputs, zeros faint{told}")
+            told[self.picture] = ("Kernel", "inputs by outputs", "zeros faint")
+            if gone:
+                hatched = f"{units.plural(gone, 'removed channel')} hatched"
+                told[self.picture] += (hatched,)
             kept = None if layer.kept is None else ranges.from_text(layer.kept)
             self.picture.show_picture(picture, gone, kept if gone else None)
         skeletons = found.skeletons
         if skeletons is not None:
-            share = units.percent(skeletons.zeros / skeletons.stripes)
-            zero = f"; {share} of the stripes zero" if skeletons.zeros else ""
-            self.skeletons_head.setText(f"Filter skeletons, a tile each{zero}")
+            told[self.skeletons] = ("Filter skeletons", "a tile each")
+            if skeletons.zeros:
+                share = units.percent(skeletons.zeros / skeletons.stripes)
+                told[self.skeletons] += (f"{share} of the stripes zero",)
             self.skeletons.show_picture(skeletons)
-        for shown, parts in (
-            (kernel, (self.kernel_head, self.kernel)),
-            (gamma, (self.gamma_head, self.gamma)),
-            (before, (self.removed_head, self.removed)),
-            (picture, (self.picture_head, self.picture)),
-            (skeletons, (self.skeletons_head, self.skeletons)),
-        ):
-            for part in parts:
-                part.setVisible(shown is not None)
+        self.words.hide()
+        for view, figure in self.figures.items():
+            figure.tell(told.get(view, ()))
         self.setVisible(kernel is not None or gamma is not None)
 
     def _removed(self) -> tuple[str, Histogram] | None:
@@ -198,26 +204,26 @@ class WeightsView(QWidget):
         return None
 
 
-def with_line(kernel: Histogram, zeros: float) -> tuple[Histogram, str]:
+def with_line(kernel: Histogram, zeros: float) -> tuple[Histogram, tuple[str, ...]]:
     """A kernel's histogram with the threshold for this share of zeros, and words on it."""
     share = kernel.zeros / max(kernel.total, 1)
     if zeros > share + 0.005:
-        return kernel.cut(zeros), f"; line: {units.percent(zeros, 0)} zeros"
+        return kernel.cut(zeros), (f"line: {units.percent(zeros, 0)} zeros",)
     if kernel.threshold is None:
-        return kernel, ""
-    words = f"; {units.percent(share)} zeros left out"
+        return kernel, ()
+    words = f"{units.percent(share)} zeros left out"
     if kernel.threshold < (kernel.high - kernel.low) / BINS:
-        trained = f"; what is left was trained on, down to {kernel.threshold:.1g}: no line"
-        return replace(kernel, threshold=None), words + trained
-    return kernel, f"{words}; line: the smallest left, {kernel.threshold:.2g}"
+        trained = f"no line, since what is left was trained on, down to {kernel.threshold:.1g}"
+        return replace(kernel, threshold=None), (words, trained)
+    return kernel, (words, f"line: the smallest left, {kernel.threshold:.2g}")
 
 
-def _parted(channels: Histogram) -> str:
+def _parted(channels: Histogram) -> tuple[str, str]:
     """Whether one number parts the channels that were removed from those that stayed."""
-    gone = f"log count; {units.plural(sum(channels.removed), 'channel')} removed, hatched"
+    gone = f"{units.plural(sum(channels.removed), 'removed channel')} hatched"
     if channels.threshold is None:
-        return f"{gone}; no line, since smaller ones stayed"
-    return f"{gone}; line: all below {channels.threshold:.3g}"
+        return gone, "no line, since smaller ones stayed"
+    return gone, f"line: all below {channels.threshold:.3g}"
 
 
 def _read(path: Path, model: ModelFacts | None) -> dict[str, LayerWeights]:

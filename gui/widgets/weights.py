@@ -94,9 +94,13 @@ class HistogramView(QWidget):
                     painter.drawLine(int(x), int(area.top()), int(x), int(area.bottom()))
         painter.setPen(QColor(c.muted))
         words = QRectF(0, area.bottom() + 2, self.width(), 16)
-        painter.drawText(words, Qt.AlignmentFlag.AlignLeft, f"{found.low:.3g}")
-        painter.drawText(words, Qt.AlignmentFlag.AlignRight, f"{found.high:.3g}")
+        painter.drawText(words, Qt.AlignmentFlag.AlignLeft, _number(found.low))
+        painter.drawText(words, Qt.AlignmentFlag.AlignRight, _number(found.high))
         painter.end()
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "\u2212")
 
 
 class KernelView(QWidget):
