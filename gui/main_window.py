@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -22,7 +23,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QMainWindow,
-    QMessageBox,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 from engine.errors import ErrorInfo
 from engine.runs import RunSummary
 from engine.runstate import RunState
+from gui import dialogs
 from gui.diagnostics import copy_diagnostics
 from gui.memory import Memory
 from gui.menus import PICTURES, Menus
@@ -61,7 +62,6 @@ STAGES = (
     ("export", "Export", "package-check"),
     ("runs", "Runs", "history"),
 )
-LOG_TAIL_BYTES = 8000
 
 
 class MainWindow(QMainWindow):
@@ -87,7 +87,7 @@ class MainWindow(QMainWindow):
         self.session = Session(self, engine=engine)
         self.session.runs_base = self.settings.runs_folder()
         self.opener = Opener(self, self.session, self.settings)
-        self.confirm: Callable[[str, str, str], bool] = self._ask
+        self.confirm: Callable[[str, str, str], bool] = partial(dialogs.confirmed, self)
         self.run_verbs = RunVerbs(self.session, self.settings, lambda *words: self.confirm(*words))
         self.memory = Memory(self.session, self.settings)
         self.pictures = Pictures(self, self.session.tasks)
@@ -174,7 +174,7 @@ class MainWindow(QMainWindow):
             "close_panels": self._close_panels,
             "no_overlay": lambda: self.run_verbs.lay_over(None),
             "preferences": self.show_preferences,
-            "shortcuts": self._show_shortcuts,
+            "shortcuts": lambda: dialogs.show_shortcuts(self, self.menus.actions.values()),
             "diagnostics": lambda: copy_diagnostics(
                 session, self.notices.copied, self.notices.failed
             ),
@@ -405,6 +405,7 @@ class MainWindow(QMainWindow):
         self.search.make_plots()
         for subject in self.search.subjects():
             self.pictures.add(subject)
+        self.session.tasks.start(_load_readers, lambda *_: None, self._on_task_failed)
 
     def _load_recent(self) -> None:
         """List recent models and runs."""
@@ -460,40 +461,24 @@ class MainWindow(QMainWindow):
         self.session.close()
         event.accept()
 
-    def _ask(self, question: str, why: str, yes: str) -> bool:
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setText(question)
-        box.setInformativeText(why)
-        accept = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
-        box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
-        box.exec()
-        return box.clickedButton() is accept
-
     def show_preferences(self) -> None:
         """Show the preferences; they are not modal."""
-        from gui.views.preferences import PreferencesDialog
-
-        dialog = PreferencesDialog(self.settings, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog = dialogs.show_preferences(self, self.settings)
         dialog.look_chosen.connect(self.choose_look)
         dialog.changed.connect(self._on_preferences_changed)
-        dialog.show()
 
     def _on_preferences_changed(self) -> None:
         self.session.runs_base = self.settings.runs_folder()
         self._on_verbs_changed()
         self._load_recent()
 
-    def _show_shortcuts(self) -> None:
-        from gui.views.shortcuts import ShortcutsDialog
-
-        dialog = ShortcutsDialog(self.menus.actions.values(), self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.show()
-
 
 def _load_plots() -> None:
     """Import the plotting library and our plots, off the window's thread."""
     importlib.import_module("gui.views.cloud")
     importlib.import_module("gui.views.loss")
+
+
+def _load_readers() -> None:
+    """Import what reads a model, so that the first one that is dropped need not wait for it."""
+    importlib.import_module("engine.inspection")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QSettings, Qt, QThread, QTimer
-from PySide6.QtGui import QColor, QKeySequence
+from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -22,7 +22,7 @@ from pytestqt.qtbot import QtBot
 from gui.icons import pixmap
 from gui.main_window import STAGES, MainWindow
 from gui.settings import Settings
-from gui.theme import DARK, LIGHT, Colours, colours, style_sheet, theme
+from gui.theme import DARK, LIGHT, colours, style_sheet, theme
 from tests.gui.conftest import FAKE, ROOT
 
 FORBIDDEN = (
@@ -119,35 +119,6 @@ def test_that_a_look_is_worn_and_remembered(window: MainWindow, qtbot: QtBot, lo
     assert Settings().look() == look
     window.choose_look("system")
     assert theme().choice == "system"
-
-
-def contrast(one: str, two: str) -> float:
-    """Contrast ratio of WCAG 2.1."""
-
-    def luminance(name: str) -> float:
-        colour = QColor(name)
-        parts = [
-            v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4
-            for v in (colour.redF(), colour.greenF(), colour.blueF())
-        ]
-        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
-
-    high, low = sorted((luminance(one), luminance(two)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-@pytest.mark.parametrize("palette", [LIGHT, DARK])
-def test_that_text_has_the_contrast_of_wcag_aa(palette: Colours) -> None:
-    p = palette
-    for text, ground in (
-        (p.text, p.surface), (p.text, p.window), (p.muted, p.surface), (p.muted, p.window),
-        (p.accent, p.surface), (p.accent, p.accent_soft), (p.on_accent, p.accent),
-        (p.good, p.surface), (p.bad, p.surface), (p.warn, p.surface), (p.good, p.good_soft),
-        (p.bad, p.bad_soft), (p.text, p.bad_soft), (p.muted, p.bad_soft), (p.muted, p.hover),
-    ):  # fmt: skip
-        assert contrast(text, ground) >= 4.5, (p.mode, text, ground)
-    for mark in (p.floor, p.target, p.probe):
-        assert contrast(mark, p.surface) >= 3.0, (p.mode, mark)
 
 
 def test_that_the_style_sheet_names_only_known_colours() -> None:
