@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSizeF, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -277,29 +277,29 @@ class CloudPlot(QWidget):
 
     def _clear_anchor(self, found: Cloud, best: Point) -> tuple[float, float]:
         """Where the label of the best covers neither lines and their words nor other points."""
-        view, half = self.plot.getViewBox(), POINT / 2
-
-        def seen(x: float, y: float) -> QPointF:
-            place: QPointF = view.mapFromView(QPointF(x, y))
-            return place
-
-        room = QRectF(view.rect())
+        view = self.plot.getViewBox()
+        room, (columns, rows) = QRectF(view.rect()), view.viewRange()
+        across = (columns[1] - columns[0]) / max(room.width(), 1.0)
+        along = (rows[1] - rows[0]) / max(room.height(), 1.0)
+        at = view.mapFromView(QPointF(math.log10(best.x), best.y))
+        size = self._best_text.boundingRect().size()
         taken = []
         for text, value in ((self._floor_text, self.floor), (self._target_text, found.target)):
             if value is not None:
-                y = seen(0.0, value).y()
+                y = at.y() + (best.y - value) / along
                 taken.append(QRectF(room.left(), y - 1, room.width(), 2))
-                words = QRectF(QPointF(0, 0), text.boundingRect().size())
-                words.moveTopRight(QPointF(room.right(), y))
+                words = QRectF(QPointF(0, y), text.boundingRect().size())
+                words.moveRight(room.right())
                 if text is self._target_text:
                     words.moveBottom(y)
                 taken.append(words)
         for point in (*found.points, *self._other_points()):
-            if point is not best:
-                at = seen(math.log10(point.x), point.y)
-                taken.append(QRectF(at.x() - half, at.y() - half, POINT, POINT))
-        size = self._best_text.boundingRect().size()
-        return clear_anchor(seen(math.log10(best.x), best.y), size, room, taken)
+            x = math.log10(point.x / best.x) / across
+            y = (best.y - point.y) / along
+            if point is not best and abs(x) < 2 * size.width() and abs(y) < 4 * size.height():
+                corner = at + QPointF(x - POINT / 2, y - POINT / 2)
+                taken.append(QRectF(corner, QSizeF(POINT, POINT)))
+        return clear_anchor(at, size, room, taken)
 
     def _on_clicked(self, _item: object, spots: Any, *_: object) -> None:
         if len(spots):
