@@ -15,7 +15,7 @@ from gui.facts import ModelFacts
 from gui.theme import GRID
 from gui.views.data_found import DataFoundPanel
 from gui.views.data_options import DataOptions
-from gui.widgets.basics import Card, button, label
+from gui.widgets.basics import Card, Wrapping, button, label
 from gui.widgets.fields import Choice
 from gui.widgets.numbers import Numbers
 from gui.widgets.strip import LayerStrip
@@ -207,10 +207,6 @@ class DataCard(Card):
         self._filling = False
 
     def _make_choices(self) -> QWidget:
-        row = QWidget()
-        layout = QHBoxLayout(row)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(GRID)
         self.preprocess = Choice(PREPROCESS, free=True)
         self.preprocess.setMinimumContentsLength(24)
         self.preprocess.setAccessibleName("Preprocessing of the images")
@@ -218,18 +214,22 @@ class DataCard(Card):
         self.seen = Choice(_SEEN)
         self.seen.setAccessibleName("Whether the model was trained on these images")
         self.seen.setToolTip("Figures from images that it was trained on are too good")
+        pairs = []
         for text, box in (
             ("Preprocessing", self.preprocess),
             ("Trained on these images?", self.seen),
         ):
             head = label(text, "muted")
             head.setBuddy(box)
+            pair = QWidget()
+            layout = QHBoxLayout(pair)
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(GRID)
             layout.addWidget(head)
             layout.addWidget(box)
-            layout.addSpacing(GRID)
+            pairs.append(pair)
             box.edited.connect(self._on_choice)
-        layout.addStretch(1)
-        return row
+        return Wrapping(*pairs, gap=2 * GRID)
 
     def show_data(
         self,

@@ -52,6 +52,7 @@ class MeasuredCard(Card):
         row.addWidget(self.note)
         self.body.addLayout(row)
         self.pages = QStackedWidget()
+        self.pages.setMinimumHeight(5 * GRID)
         place = QWidget()
         self._loss_place = QVBoxLayout(place)
         self._loss_place.setContentsMargins(0, 0, 0, 0)

@@ -10,12 +10,12 @@ from engine.runstate import RunState
 from engine.telling import units
 from gui.engine_thread import NewGoal
 from gui.theme import GRID
-from gui.widgets.basics import button, label
+from gui.widgets.basics import Wrapping, button, label
 from gui.widgets.fields import Whole
 
 
 class NewGoalRow(QWidget):
-    """Target and tolerance in one line; ``wanted`` carries a :class:`NewGoal`.
+    """Target and tolerance in a line that wraps; ``wanted`` carries a :class:`NewGoal`.
 
     ``shown`` tells whether the line is there.
     """
@@ -42,18 +42,17 @@ class NewGoalRow(QWidget):
             tip="Trials and checkpoints of this run are judged again, then the search goes on",
         )
         self.cancel = button("Cancel", self.close_row, role="link")
-        for part in (
+        sentence = Wrapping(
             self.head,
             self.target,
             label("with a tolerance of"),
             self.tolerance,
             self.floor,
             self.fine_tunes,
-        ):
-            row.addWidget(part)
-        row.addStretch(1)
-        row.addWidget(self.cancel)
-        row.addWidget(self.go)
+        )
+        row.addWidget(sentence, 1)
+        row.addWidget(self.cancel, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self.go, 0, Qt.AlignmentFlag.AlignTop)
         self._scale, self._metric = 100.0, "accuracy"
         self._higher = True
         self._before = (0.0, 0.0)

@@ -113,8 +113,12 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.showGrid(x=True, y=True, alpha=0.12)
 
 
-ANCHORS = ((1.0, 1.35), (0.0, 1.35), (1.0, -0.35), (0.0, -0.35))
-"""Where a point's label may stand: above it to the left, to the right, below it likewise."""
+ANCHORS = ((1.0, 1.35), (0.0, 1.35), (1.0, -0.35), (0.0, -0.35), (1.2, 0.5), (-0.2, 0.5))
+"""Where a point's label may stand: above to the left, to the right, below likewise, beside it."""
+
+
+MARGIN = 3
+"""Pixels around the words of a label that are empty."""
 
 
 def clear_anchor(
@@ -132,7 +136,8 @@ def clear_anchor(
         x, y = at.x() - anchor[0] * size.width(), at.y() - anchor[1] * size.height()
         label = QRectF(QPointF(x, y), size)
         outside = 0 if room.contains(label) else len(taken) + 1
-        return outside + sum(label.intersects(other) for other in taken)
+        ink = label.adjusted(MARGIN, MARGIN, -MARGIN, -MARGIN)
+        return outside + sum(ink.intersects(other) for other in taken)
 
     return min(ANCHORS, key=covered)
 

@@ -24,6 +24,9 @@ WIDTHS_PX = (200, 150, 150, 100, 80, 80, 130, 84)
 ENDED = ("met", "not_met")
 TO_GO_ON = ("stopped", "failed", "interrupted")
 
+LONGEST_PLACE = 44
+"""Letters of the runs folder beyond which only its end is shown."""
+
 
 class RunsPanel(QStackedWidget):
     """A table of runs; each signal carries the :class:`~pathlib.Path` of the one selected.
@@ -113,7 +116,11 @@ class RunsPanel(QStackedWidget):
     def show_runs(self, runs: tuple[RunSummary, ...], place: Path) -> None:
         """Show these runs, found in a folder; the selected one stays so."""
         before = self.selected()
-        self.place.setText(str(place))
+        whole = str(place)
+        short = str(Path("\u2026", *place.parts[-2:]))
+        self.place.setText(whole if len(whole) <= LONGEST_PLACE else short)
+        self.place.setToolTip(whole)
+        self.place.setAccessibleDescription(whole)
         self.model.set_rows(runs)
         self.setCurrentIndex(1 if runs else 0)
         paths = [Path(run.path) for run in runs]

@@ -32,7 +32,7 @@ from gui.settings import Settings
 from gui.theme import GRID, set_role, theme
 from gui.views.end_card import EndCard
 from gui.views.measured import MeasuredCard
-from gui.widgets.basics import Card, button, empty_page, label, stage_page
+from gui.widgets.basics import Card, Wrapping, button, empty_page, label, stage_page
 from gui.widgets.legend import CloudLegend
 from gui.widgets.strip import LayerStrip
 
@@ -123,6 +123,7 @@ class SearchPanel(QStackedWidget):
 
     def _make_middle(self) -> QSplitter:
         self.measure = QComboBox()
+        self.measure.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.measure.setAccessibleName("Size on the horizontal axis")
         self.measure.currentIndexChanged.connect(self._on_measure)
         self.fit_button = button("Fit", self.fit, role="link", tip="Undo a zoom by hand")
@@ -157,6 +158,7 @@ class SearchPanel(QStackedWidget):
         self.log.setSpacing(GAP)
         self.log.setIconSize(QSize(ICON, ICON))
         self.log.setTextElideMode(Qt.TextElideMode.ElideNone)
+        self.log.setMinimumHeight(3 * GRID)  # the end card needs the room of a low window
         self.log.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.log.setVerticalScrollMode(QListView.ScrollMode.ScrollPerItem)
         self.log_model = LogModel(self)
@@ -186,11 +188,10 @@ class SearchPanel(QStackedWidget):
     def _make_strip(self) -> Card:
         card = Card(gap=GRID // 2, padding=GRID + 4)
         row = QHBoxLayout()
-        row.addWidget(label("Layers", "eyebrow"))
         self.strip_words = label("", "small")
-        row.addWidget(self.strip_words)
-        row.addStretch(1)
-        row.addWidget(label("width: channels left   shade: weights not zero", "small"))
+        legend = label("width: channels left   shade: weights not zero", "small")
+        words = Wrapping(label("Layers", "eyebrow"), self.strip_words, legend, line_gap=2)
+        row.addWidget(words, 1, Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(button("Layer table", self.layers_wanted.emit, role="link", tip="Alt+3"))
         card.body.addLayout(row)
         self.strip = LayerStrip()

@@ -290,3 +290,16 @@ class FlowLayout(QLayout):
                 x += size.width() + self._gap
             y += height + self._line_gap
         return y - self._line_gap - rect.y()
+
+
+class Wrapping(QWidget):
+    """Parts side by side that wrap like words where it is narrow."""
+
+    def __init__(self, *parts: QWidget, gap: int = GRID, line_gap: int = GRID) -> None:
+        super().__init__()
+        self.flow = FlowLayout(self, gap=gap, line_gap=line_gap)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        for part in parts:
+            self.flow.addWidget(part)

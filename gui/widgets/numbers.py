@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from gui.theme import GRID
-from gui.widgets.basics import FlowLayout, clear, label
+from gui.widgets.basics import Wrapping, clear, label
 
 
-class Numbers(QWidget):
+class Numbers(Wrapping):
     """Some figures, each with its name above it."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._flow = FlowLayout(self, gap=3 * GRID, line_gap=GRID)
-        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        policy.setHeightForWidth(True)
-        self.setSizePolicy(policy)
+        super().__init__(gap=3 * GRID)
         self._shown: tuple[tuple[str, str], ...] = ()
 
     def show_pairs(self, pairs: tuple[tuple[str, str], ...]) -> None:
         """Show these figures."""
         if pairs == self._shown:
             return
-        clear(self._flow)
+        clear(self.flow)
         for name, text in pairs:
             pair = QWidget()
             column = QVBoxLayout(pair)
@@ -33,7 +29,7 @@ class Numbers(QWidget):
             value.setAccessibleName(name)
             column.addWidget(label(name, "small"))
             column.addWidget(value)
-            self._flow.addWidget(pair)
+            self.flow.addWidget(pair)
         self._shown = pairs
         self.updateGeometry()
 

@@ -22,7 +22,7 @@ class Rail(QWidget):
         self.setAccessibleName("Stages")
         self.setFixedWidth(11 * GRID)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(GRID, 2 * GRID, GRID, 2 * GRID)
+        layout.setContentsMargins(GRID // 2, 2 * GRID, GRID // 2, 2 * GRID)
         layout.setSpacing(GRID)
         self._group = one_stop(self, by_mouse=False)
         self._icons: dict[str, str] = {}

@@ -26,6 +26,7 @@ def line(y: float) -> QRectF:
         (MIDDLE, [], ANCHORS[0]),
         (MIDDLE, [line(88)], ANCHORS[2]),
         (MIDDLE, [line(88), QRectF(140, 110, 12, 12)], ANCHORS[3]),
+        (MIDDLE, [line(88), line(112)], ANCHORS[4]),
         (QPointF(20, 100), [], ANCHORS[1]),
         (QPointF(20, 100), [line(88)], ANCHORS[3]),
         (QPointF(200, 5), [line(190)], ANCHORS[2]),

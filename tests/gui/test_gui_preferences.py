@@ -46,7 +46,7 @@ def test_that_preferences_hold_at_once_and_are_remembered(
     dialog.runs_folder.setText(str(runs))
     dialog.runs_folder.editingFinished.emit()
     assert window.session.runs_base == runs
-    qtbot.waitUntil(lambda: window.runs.place.text() == str(runs), timeout=5_000)
+    qtbot.waitUntil(lambda: window.runs.place.toolTip() == str(runs), timeout=5_000)
     dialog.ask_close.click()
     dialog.ask_delete.click()
     for number in range(5):
