@@ -348,9 +348,9 @@ class CloudPlot(QWidget):
     def _restyle(self) -> None:
         c = colours()
         self.plot.restyle()
-        self._floor.setPen(line_pen(c.floor, 1.6))
-        self._floor.setHoverPen(line_pen(c.floor, 3.2))
-        self._target.setPen(line_pen(c.target, 1.6, dashed=True))
+        self._floor.setPen(line_pen(c.floor, 2))
+        self._floor.setHoverPen(line_pen(c.floor, 4))
+        self._target.setPen(line_pen(c.target, 2, dashed=True))
         self._floor_text.setColor(QColor(c.floor))
         self._target_text.setColor(QColor(c.target))
         self._best_text.setColor(QColor(c.text))
