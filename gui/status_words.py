@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import operator
 import time
 
 from engine.runstate import RunState
 from engine.telling import sentences, units
 from gui.session import Session
 
+SILENT_AFTER_S = 60.0
+"""How long an engine at work may say nothing before that is told."""
+
 
 class StatusWords:
-    """Reads a session; remembers only when its last estimate of the time left came in."""
+    """Reads a session; remembers when its last estimate came in, and the last word at all."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._estimated_at = 0.0
         self._seconds: float | None = None
+        self._heard: tuple[object, object] = (None, None)
+        self._heard_at = 0.0
 
     def texts(self) -> dict[str, str]:
         """The five fields by name."""
@@ -51,6 +57,14 @@ class StatusWords:
             return "Ready"
         return sentences.STATUSES["interrupted" if state.live else state.status]
 
+    def _silent_s(self) -> float:
+        """Seconds since the search began or its engine said anything, as far as was looked."""
+        now, session = time.monotonic(), self._session
+        heard = (session.thread_of_search, session.record)
+        if any(map(operator.is_not, heard, self._heard)):
+            self._heard, self._heard_at = heard, now
+        return now - self._heard_at
+
     def _engine(self) -> str:
         session, state = self._session, self._session.state
         if not session.searching:
@@ -59,6 +73,9 @@ class StatusWords:
             return "engine: stopping"
         if state.status == "paused":
             return "engine: paused"
+        silent = self._silent_s()
+        if silent > SILENT_AFTER_S:
+            return f"engine: silent for {units.duration(silent)}"
         device = f" on {state.device.partition(':')[0]}" if state.device else ""
         return "engine: starting" if state.status == "empty" else f"engine: running{device}"
 

@@ -159,6 +159,20 @@ def test_that_a_stop_that_is_not_obeyed_is_enforced(
     assert ready.session.state.status == "stopped"
 
 
+def test_that_an_engine_that_says_nothing_is_told(
+    ready: MainWindow, qtbot: QtBot, part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gui.status_words.SILENT_AFTER_S", 0.5)
+    part("hang")
+    start(ready)
+    qtbot.waitUntil(lambda: ready.session.state.baseline is not None, timeout=20_000)
+    field = ready.status.fields["engine"]
+    qtbot.waitUntil(lambda: field.text().startswith("engine: silent for"), timeout=5_000)
+    assert ready.search.stop_button.isEnabled()
+    ready.search.stop_button.click()
+    assert field.text() == "engine: stopping"
+
+
 def test_that_kill_is_offered_once_stop_was_not_obeyed_in_time(
     ready: MainWindow, qtbot: QtBot, part: Part
 ) -> None:

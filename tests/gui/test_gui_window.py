@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QSettings, Qt, QThread, QTimer
-from PySide6.QtGui import QKeySequence
+from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -119,6 +120,20 @@ def test_that_a_look_is_worn_and_remembered(window: MainWindow, qtbot: QtBot, lo
     assert Settings().look() == look
     window.choose_look("system")
     assert theme().choice == "system"
+
+
+def test_that_the_look_follows_the_system_unless_one_was_chosen(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hints = QGuiApplication.styleHints()
+    system = SimpleNamespace(colorScheme=lambda: Qt.ColorScheme.Dark)
+    window.choose_look("system")
+    monkeypatch.setattr("gui.theme.QGuiApplication", SimpleNamespace(styleHints=lambda: system))
+    hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
+    assert colours() is DARK
+    window.choose_look("light")
+    hints.colorSchemeChanged.emit(Qt.ColorScheme.Dark)
+    assert colours() is LIGHT
 
 
 def test_that_the_style_sheet_names_only_known_colours() -> None:
