@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -13,7 +13,7 @@ from engine.events import DataOpened
 from engine.job import DataSpec
 from engine.telling import units
 from gui.theme import GRID
-from gui.widgets.basics import Facts, button, label
+from gui.widgets.basics import Facts, button, clear, label
 
 PARTS = (("train", "Train"), ("search", "Search"), ("report", "Report"))
 CANDIDATES_SHOWN = 6
@@ -44,7 +44,10 @@ class DataFoundPanel(QWidget):
         row = QHBoxLayout(self.sheets)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(GRID)
-        self.names = label("", "small")
+        names = QWidget()
+        self.names = QVBoxLayout(names)
+        self.names.setContentsMargins(0, 0, 0, 0)
+        self.names.setSpacing(0)
         self.part = QComboBox()
         self.part.setAccessibleName("Part whose images are shown")
         self.part.setToolTip("Train feeds fine-tunes, search steers, report is read once")
@@ -52,8 +55,8 @@ class DataFoundPanel(QWidget):
             self.part.addItem(text, name)
         self.part.currentIndexChanged.connect(self._show_sheet)
         self.sheet = QLabel()
-        for widget in (self.part, self.names, self.sheet):
-            row.addWidget(widget)
+        for widget in (self.part, names, self.sheet):
+            row.addWidget(widget, 0, Qt.AlignmentFlag.AlignTop)
         row.addStretch(1)
         column.addWidget(self.sheets)
         self._spec: DataSpec | None = None
@@ -136,15 +139,16 @@ class DataFoundPanel(QWidget):
         self.sheets.setVisible(not pixmap.isNull())
         self.sheet.setPixmap(pixmap)
         self.sheet.setAccessibleName(f"Images of the {name} part, by class")
+        clear(self.names)
         found = self._found
         if found is None or not found.counts:
-            self.names.setText("")
             return
         counts = found.counts[[key for key, _ in PARTS].index(name)]
-        lines = [f"{text}: {count:,}" for text, count in zip(found.classes, counts, strict=True)][
-            :CLASSES_SHOWN
-        ]
-        self.names.setText("\n".join(lines))
+        named = tuple(zip(found.classes, counts, strict=True))[:CLASSES_SHOWN]
+        for text, count in named:  # each beside its row of images
+            line = label(f"{text}: {count:,}", "small")
+            line.setFixedHeight(pixmap.height() // len(named) or line.sizeHint().height())
+            self.names.addWidget(line)
 
     def _pixmap(self, name: str) -> QPixmap:
         return QPixmap() if self._folder is None else QPixmap(str(self._folder / name))
