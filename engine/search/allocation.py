@@ -28,29 +28,41 @@ STEP_SHARE = 0.04
 MACS_SHARE = 0.5
 """What halving the multiply-adds is worth where the goal is size, beside halving parameters."""
 
-EVENNESS = 0.02
+EVENNESS = 0.15
 """Loss in nats added for each e-fold that a group is narrowed by. A probe cannot see what training
-would repair, so among groups that probe alike the cut is spread."""
+would repair, so among groups that probe alike the cut is spread. After one fine-tune 0.2 was better
+than 0.02, 0.5 and equal shares on a VGG and a ResNet, 0.1 better than 0.036 and 0.3 on a U-Net."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """What narrowing one group costs: ``losses`` in nats at ``kept`` channels, falling widths."""
+    """What narrowing one group costs: ``losses`` in nats at ``kept`` channels, falling widths.
+
+    They rise ever faster over the logarithm of the width, see :func:`convex`.
+    """
 
     group: str
     kept: tuple[int, ...]
     losses: tuple[float, ...]
 
     def loss(self, width: int) -> float:
-        """Loss at a width, between the probed ones by interpolation over the logarithm.
-
-        Never less than at any larger width: what a probe measured below it is noise.
-        """
-        risen = np.maximum.accumulate(np.asarray(self.losses, np.float64))
+        """Loss at a width, between the probed ones by interpolation over the logarithm."""
         logs = np.log(np.asarray(self.kept, np.float64))
         if width < self.kept[-1]:
-            return float(risen[-1]) * self.kept[-1] / max(width, 1)
-        return float(np.interp(math.log(width), logs[::-1], risen[::-1]))
+            return self.losses[-1] * self.kept[-1] / max(width, 1)
+        return float(np.interp(math.log(width), logs[::-1], self.losses[::-1]))
+
+
+def convex(kept: Sequence[int], losses: Sequence[float]) -> tuple[float, ...]:
+    """The losses raised to where none rises slower, over the logarithm of the width, than before.
+
+    A probe that is a ruin cannot lose more, so that its curve flattens and the narrowest widths
+    look free; they are what training cannot repair. A loss below that at a larger width is noise.
+    """
+    steps = -np.diff(np.log(kept))
+    rises = np.diff(np.maximum.accumulate(losses))
+    steepest = np.maximum.accumulate(rises / steps)
+    return (losses[0], *(losses[0] + np.cumsum(steepest * steps)).tolist())
 
 
 def curves_of(measured: Sequence[SensitivityMeasured], channels: Channels) -> tuple[Curve, ...]:
@@ -61,14 +73,9 @@ def curves_of(measured: Sequence[SensitivityMeasured], channels: Channels) -> tu
     curves = []
     for group_id, points in found.items():
         widths = sorted(points, reverse=True)
-        whole = channels.group(group_id).channels
-        curves.append(
-            Curve(
-                group=group_id,
-                kept=(whole, *widths),
-                losses=(0.0, *(points[width] for width in widths)),
-            )
-        )
+        kept = (channels.group(group_id).channels, *widths)
+        losses = convex(kept, (0.0, *(points[width] for width in widths)))
+        curves.append(Curve(group=group_id, kept=kept, losses=losses))
     return tuple(curves)
 
 

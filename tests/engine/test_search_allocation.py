@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from engine.channels.surgery import cut
 from engine.channels.trace import trace
 from engine.criteria import score
 from engine.events import SensitivityMeasured
-from engine.search.allocation import Curve, WidthCost, allocate, curves_of
+from engine.search.allocation import Curve, WidthCost, allocate, convex, curves_of
 from tests.engine.random_nets import Net, nets
 from tests.engine.sketch import Sketch
 
@@ -104,13 +105,39 @@ def test_that_what_is_to_be_saved_decides_among_groups_that_hurt_alike() -> None
     assert by_params.params < by_macs.params
 
 
-def test_that_a_curve_never_falls_and_goes_on_below_its_last_point() -> None:
-    curve = Curve(group="g1", kept=(16, 8, 4), losses=(0.0, 0.5, 0.3))
+def test_that_a_curve_goes_on_below_its_last_point() -> None:
+    curve = Curve(group="g1", kept=(16, 8, 4), losses=(0.0, 0.5, 1.5))
     assert curve.loss(16) == 0.0
-    assert curve.loss(4) == curve.loss(8) == 0.5
-    assert curve.loss(2) == pytest.approx(1.0)
+    assert curve.loss(8) == 0.5
+    assert curve.loss(2) == pytest.approx(3.0)
     widths = range(16, 1, -1)
-    assert all(curve.loss(b) >= curve.loss(a) for a, b in itertools.pairwise(widths))
+    assert all(curve.loss(b) > curve.loss(a) for a, b in itertools.pairwise(widths))
+
+
+@relaxed
+@given(st.lists(st.floats(0.0, 3.0), min_size=1, max_size=5))
+def test_that_a_curve_rises_ever_faster_and_never_below_its_probes(probed: list[float]) -> None:
+    """A ruin cannot lose more, and a probe that lost less than a wider one did is noise."""
+    kept = (64, 48, 32, 19, 10, 5)[: len(probed) + 1]
+    raised = convex(kept, (0.0, *probed))
+    slopes = np.diff(raised) / -np.diff(np.log(kept))
+    assert raised[0] == 0.0
+    assert all(b >= a - 1e-9 for a, b in itertools.pairwise((0.0, *slopes)))
+    assert all(r >= p - 1e-9 for r, p in zip(raised[1:], probed, strict=True))
+
+
+def test_that_a_curve_that_rises_ever_faster_stays_as_it_was_probed() -> None:
+    kept, probed = (64, 32, 16, 8), (0.0, 0.1, 0.3, 0.9)
+    assert convex(kept, probed) == pytest.approx(probed)
+
+
+def test_that_a_group_where_probes_are_ruined_is_not_cut_to_the_floor() -> None:
+    """All of it is lost at half the width already: the last channels only look free."""
+    channels = chain()
+    ruined = Curve(group="g1", kept=(16, 8, 4, 2), losses=convex((16, 8, 4, 2), (0.0, 2, 2.1, 2.1)))
+    curves = [ruined, straight("g2", 32, 1.0), straight("g3", 32, 1.0)]
+    path = allocate(curves, WidthCost(channels), {"g1": 1, "g2": 1, "g3": 1})
+    assert path.at_keep(0.4).widths["g1"] >= 8
 
 
 def test_that_curves_are_made_of_what_a_journal_holds() -> None:
@@ -120,4 +147,4 @@ def test_that_curves_are_made_of_what_a_journal_holds() -> None:
     ]
     (curve,) = curves_of(points, chain())
     assert curve.kept == (32, 24, 16, 8)
-    assert curve.losses == (0.0, 1 / 24, 1 / 16, 1 / 8)
+    assert curve.losses == convex(curve.kept, (0.0, 1 / 24, 1 / 16, 1 / 8))
