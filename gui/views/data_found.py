@@ -44,10 +44,10 @@ class DataFoundPanel(QWidget):
         row = QHBoxLayout(self.sheets)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(GRID)
-        names = QWidget()
-        self.names = QVBoxLayout(names)
-        self.names.setContentsMargins(0, 0, 0, 0)
-        self.names.setSpacing(0)
+        self.names = QWidget()
+        self._lines = QVBoxLayout(self.names)
+        self._lines.setContentsMargins(0, 0, 0, 0)
+        self._lines.setSpacing(0)
         self.part = QComboBox()
         self.part.setAccessibleName("Part whose images are shown")
         self.part.setToolTip("Train feeds fine-tunes, search steers, report is read once")
@@ -55,7 +55,7 @@ class DataFoundPanel(QWidget):
             self.part.addItem(text, name)
         self.part.currentIndexChanged.connect(self._show_sheet)
         self.sheet = QLabel()
-        for widget in (self.part, names, self.sheet):
+        for widget in (self.part, self.names, self.sheet):
             row.addWidget(widget, 0, Qt.AlignmentFlag.AlignTop)
         row.addStretch(1)
         column.addWidget(self.sheets)
@@ -139,7 +139,7 @@ class DataFoundPanel(QWidget):
         self.sheets.setVisible(not pixmap.isNull())
         self.sheet.setPixmap(pixmap)
         self.sheet.setAccessibleName(f"Images of the {name} part, by class")
-        clear(self.names)
+        clear(self._lines)
         found = self._found
         if found is None or not found.counts:
             return
@@ -148,7 +148,7 @@ class DataFoundPanel(QWidget):
         for text, count in named:  # each beside its row of images
             line = label(f"{text}: {count:,}", "small")
             line.setFixedHeight(pixmap.height() // len(named) or line.sizeHint().height())
-            self.names.addWidget(line)
+            self._lines.addWidget(line)
 
     def _pixmap(self, name: str) -> QPixmap:
         return QPixmap() if self._folder is None else QPixmap(str(self._folder / name))
