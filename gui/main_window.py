@@ -37,7 +37,7 @@ from gui.memory import Memory
 from gui.menus import PICTURES, Menus
 from gui.notices import Notices
 from gui.opening import Opener
-from gui.pictures import Pictures
+from gui.pictures import Pictures, Subject
 from gui.resources import sample_model
 from gui.run_verbs import RunVerbs
 from gui.session import Session
@@ -403,7 +403,12 @@ class MainWindow(QMainWindow):
 
     def _on_plots_loaded(self, *_: object) -> None:
         self.search.make_plots()
-        for subject in self.search.subjects():
+        matrix, weights = self.compare.classes.map, self.inspector.weights
+        for subject in (
+            *self.search.subjects(),
+            Subject(name="confusion matrix", widget=matrix, rows=matrix.rows),
+            Subject(name="weights", widget=weights, rows=weights.rows),
+        ):
             self.pictures.add(subject)
         self.session.tasks.start(_load_readers, lambda *_: None, self._on_task_failed)
 

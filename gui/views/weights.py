@@ -6,6 +6,7 @@ child process, painting in :mod:`gui.widgets.weights`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -186,6 +187,19 @@ class WeightsView(QWidget):
         for view, figure in self.figures.items():
             figure.tell(told.get(view, ()))
         self.setVisible(kernel is not None or gamma is not None)
+
+    def rows(self) -> Iterator[tuple[object, ...]]:
+        """The figures on show in plain numbers, head first."""
+        yield "figure", "channel", "low", "high", "count", "removed", "nonzero"
+        for view in (self.kernel, self.gamma, self.removed):
+            figure = self.figures[view]
+            if not figure.isHidden():
+                for row in view.rows():
+                    yield figure.head.text(), "", *row, ""
+        figure = self.figures[self.picture]
+        if not figure.isHidden():
+            for place, share in self.picture.rows():
+                yield figure.head.text(), place, "", "", "", int(share is None), share
 
     def _removed(self) -> tuple[str, Histogram] | None:
         """The layer's channels as opened, those apart that are gone; None where that is unknown."""

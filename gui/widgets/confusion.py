@@ -8,6 +8,7 @@ sign.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
@@ -105,6 +106,15 @@ class ConfusionMap(QWidget):
             f" ({units.percent(before / row)}) as opened, {after:,}"
             f" ({units.percent(after / row)}) after"
         )
+
+    def rows(self) -> Iterator[tuple[object, ...]]:
+        """Every cell as opened and after, head first."""
+        yield "true", "answered", "before", "after"
+        matrix = self._confusion
+        if matrix is not None:
+            for true, name in enumerate(self.names):
+                for found, other in enumerate(self.names):
+                    yield name, other, matrix.before[true][found], matrix.after[true][found]
 
     def cell_rect(self, true: int, found: int) -> QRectF:
         """Where a cell is."""

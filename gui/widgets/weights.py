@@ -6,6 +6,7 @@ Owns the painting and the pointing. It knows nothing of files or of what is sele
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt
 from PySide6.QtGui import (
@@ -56,6 +57,16 @@ class HistogramView(QWidget):
         left = "" if found.threshold is None else "; line: the smallest magnitude that stays"
         self.setToolTip(f"{text}; counts on a log scale, {how}{left}")
         self.update()
+
+    def rows(self) -> Iterator[tuple[float, float, int, int]]:
+        """Ends of each bar, its count, and how many of them were removed."""
+        found = self.shown
+        if found is not None and found.counts:
+            step = (found.high - found.low) / len(found.counts)
+            gone = found.removed or (0,) * len(found.counts)
+            for index, (count, removed) in enumerate(zip(found.counts, gone, strict=True)):
+                low = found.low + index * step
+                yield low, low + step, count, removed
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Qt: paint the bars and the ends of the axis."""
@@ -145,6 +156,16 @@ class KernelView(QWidget):
             gone += f": {ranges.to_text(empty).replace(' ', ', ')}"
         self.setAccessibleDescription(f"{units.plural(found.outputs, 'output channel')}{gone}")
         self.update()
+
+    def rows(self) -> Iterator[tuple[int, float | None]]:
+        """Each original channel and its share of weights that are not zero, None where it is gone.
+
+        Where it is not known which are gone, they come last.
+        """
+        found = self.shown
+        if found is not None:
+            for place, column in enumerate(self.columns):
+                yield place, None if column is None else found.density(column)
 
     def text_at(self, x: float) -> str:
         """What a tool tip says at a place."""

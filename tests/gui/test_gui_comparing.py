@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -226,6 +227,21 @@ def test_that_the_classes_are_copied_as_csv(ended: tuple[MainWindow, Path]) -> N
     window.compare.classes.copy_button.click()
     assert QGuiApplication.clipboard().text().startswith("class,count,as_opened,after")
     assert window.compare.tabs.current == LAYERS
+
+
+def test_that_the_matrix_is_saved_in_plain_numbers(
+    ended: tuple[MainWindow, Path], qtbot: QtBot, tmp_path: Path
+) -> None:
+    window, _ = ended
+    found = comparisons.comparison()
+    assert found.confusion is not None
+    window.compare.classes.show_comparison(found)
+    window.pictures.ask_place = lambda _name: str(tmp_path / "matrix.csv")
+    with qtbot.waitSignal(window.pictures.saved, timeout=10_000):
+        window.pictures.menu("confusion matrix").actions()[0].trigger()
+    with (tmp_path / "matrix.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["after"]) for row in rows] == [n for row in found.confusion.after for n in row]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -261,3 +262,23 @@ def test_that_weights_that_were_trained_on_have_no_line() -> None:
     assert shown.threshold is None
     assert words[-1].startswith("no line")
     assert words[-1].endswith("down to 0.001")
+
+
+def test_that_the_figures_of_a_layer_are_saved(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window.opener.sample()
+    qtbot.waitUntil(lambda: window.session.wishes.model is not None, timeout=20_000)
+    layer = next(s for s in window.layers.layers if s.class_name == "Conv2D" and s.prunable)
+    window.layers.layer_chosen.emit(layer.name)
+    qtbot.waitUntil(lambda: window.inspector.weights.kernel.isVisible(), timeout=20_000)
+    window.pictures.ask_place = lambda _name: str(tmp_path / "weights.csv")
+    with qtbot.waitSignal(window.pictures.saved, timeout=10_000):
+        window.pictures.menu("weights").actions()[0].trigger()
+    with (tmp_path / "weights.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    shown = [row for row in rows if row["figure"] == "Weights"]
+    assert sum(int(row["count"]) for row in shown) == layer.prunable_weights - (layer.zeros or 0)
+    kernel = [row for row in rows if row["figure"] == "Kernel"]
+    assert [int(row["channel"]) for row in kernel] == list(range(layer.channels or 0))
+    assert {row["removed"] for row in kernel} == {"0"}
