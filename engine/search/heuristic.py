@@ -74,10 +74,11 @@ NEAR_MISS = 0.4
 """A fine-tune that failed by less than this share of the tolerance is trained on, once."""
 
 BALANCE_FROM = 5
-"""With so many fine-tunes the one before is kept for the balance of channels and weights."""
+"""With so many fine-tunes the last one is kept for the balance of channels and weights, unless it
+can train on one that barely failed."""
 
-NOTCH = 0.85
-"""What a step of the balance leaves of the channels, or of the nonzero weights."""
+NOTCH = 1.2
+"""Factor of the reduction that a step of the balance asks of channels alone, or of weights."""
 
 
 def heuristic(limits: Limits) -> Asking:
@@ -90,10 +91,8 @@ def heuristic(limits: Limits) -> Asking:
     both = limits.has_channels and limits.has_weights
     step: Step = "trade_off" if both else "channels" if limits.has_channels else "weights"
     reserved = 1 if both and limits.fine_tunes >= BALANCE_FROM else 0
-    done.left -= reserved
     first = yield from first_reduction(limits)
-    yield from together(done, limits, Fall(), first)
-    done.left += reserved
+    yield from together(done, limits, Fall(), first, reserved)
     if both:
         yield from balance(done, limits)
     if done.best is not None and done.left > 0:
@@ -145,9 +144,14 @@ def _reached(keep: float, sparsity: float, limits: Limits) -> float:
     return 1.0 / max(limits.params_at(keep) * (1.0 - sparsity), 1e-9)
 
 
-def together(done: Accepted, limits: Limits, fall: Fall, reduction: float | None) -> Asking:
-    """Go to the reduction at which the margin is spent, from one fine-tune to the next."""
-    while done.left > 0 and reduction is not None:
+def together(
+    done: Accepted, limits: Limits, fall: Fall, reduction: float | None, reserved: int = 0
+) -> Asking:
+    """Go to the reduction at which the margin is spent, from one fine-tune to the next.
+
+    The ``reserved`` ones go to nothing but training on what barely failed.
+    """
+    while done.left > reserved and reduction is not None:
         keep, sparsity = split(reduction, limits)
         reduction = _reached(keep, sparsity, limits)
         if reduction < fall.holds * NOTHING_MORE:
@@ -259,9 +263,9 @@ def balance(done: Accepted, limits: Limits) -> Asking:
         best, move = done.best, moves[0]
         keep, density = best.keep, 1.0 - best.sparsity
         if move == "cut_on":
-            keep = max(limits.smallest_keep, keep * NOTCH)
+            keep = limits.keep_at(limits.params_at(keep) / NOTCH)
         else:
-            density = max(SMALLEST_DENSITY, density * NOTCH)
+            density = max(SMALLEST_DENSITY, density / NOTCH)
         told = yield ask_fine_tune(done, "trade_off", keep, 1.0 - density, move)
         done.take(told)
         if not (told.passed and done.best is told):
