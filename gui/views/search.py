@@ -273,6 +273,8 @@ class SearchPanel(QStackedWidget):
 
     def refresh(self) -> None:
         """Show verbs and picture now."""
+        self.setUpdatesEnabled(False)  # a card that comes or goes moves the plots, step by step
+        QTimer.singleShot(0, self, lambda: self.setUpdatesEnabled(True))
         session = self._session
         live = session.searching
         self.setCurrentIndex(1 if live or session.run is not None else 0)
