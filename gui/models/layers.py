@@ -145,7 +145,7 @@ class LayerTableModel(RowsModel[Row]):
 
 CSV_HEAD = (
     "name", "class", "group", "output_shape", "channels", "channels_kept", "params", "macs",
-    "zeros", "prunable_weights", "sensitivity", "reason",
+    "zeros", "prunable_weights", "sensitivity", "reason", "kept",
 )  # fmt: skip
 
 
@@ -192,5 +192,5 @@ def _plain(row: Row) -> tuple[object, ...]:
     sizes = None if shape is None else "x".join("?" if n is None else str(n) for n in shape)
     return (
         s.name, s.class_name, s.group, sizes, s.channels, s.channels_kept, s.params, s.macs,
-        s.zeros, s.prunable_weights, row.sensitivity, s.reason,
+        s.zeros, s.prunable_weights, row.sensitivity, s.reason, s.kept,
     )  # fmt: skip
