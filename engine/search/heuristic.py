@@ -48,8 +48,8 @@ CHANNEL_PART = 0.7
 SMALLEST_DENSITY = 0.02
 
 FIRST_SHARE = 0.8
-"""Share of the way there, in logarithms, that the first fine-tune goes: one that holds is what all
-later ones start from, one that fails is lost."""
+"""Share of the way there, in logarithms, that fine-tunes go until one holds: it is what all later
+ones start from, what fails before is lost."""
 
 FALL = 2.5
 """What is lost grows with this power of the reduction's logarithm: 2.3 to 2.8 between 4x and 43x on
@@ -204,7 +204,8 @@ class Fall:
     def back(self, failed: float) -> float | None:
         """Where to go after this reduction failed; None where no step is left before it."""
         least, most = self.holds * CLOSED, failed * BACK
-        return None if most <= least else min(max(self.crossing(), least), most)
+        to = self.crossing() if self.holds > 1.0 else self.crossing() ** FIRST_SHARE
+        return None if most <= least else min(max(to, least), most)
 
 
 def _step(keep: float) -> Step:

@@ -14,6 +14,7 @@ from engine.search.accepted import then_quantized
 from engine.search.asking import Ask, Asking, Limits, Told, better
 from engine.search.heuristic import (
     FALL,
+    FIRST_SHARE,
     LONGEST,
     NOTCH,
     SHORTEST,
@@ -446,6 +447,15 @@ def test_that_a_success_goes_further_and_a_failure_back(
     for reduction, _ in tried:
         back = fall.back(reduction)
         assert back is None or fall.holds < back < reduction
+
+
+def test_that_a_search_goes_back_further_while_nothing_holds() -> None:
+    first, then = Fall(), Fall()
+    then.note(2.0, told_by_the_law(2.0, 10.0))
+    for fall in (first, then):
+        fall.note(20.0, told_by_the_law(20.0, 10.0))
+    assert first.back(20.0) == pytest.approx(10.0**FIRST_SHARE)
+    assert then.back(20.0) == pytest.approx(10.0)
 
 
 def told_by_the_law(reduction: float, met_at: float, luck: float = 0.0) -> Told:
