@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from gui.views.cloud import CloudPlot
 
 REPAINT_MS = 100
+SETTLED_MS = 40
+"""How long the stage takes, at most, to lay itself out anew."""
 
 
 class SearchPanel(QStackedWidget):
@@ -274,7 +276,7 @@ class SearchPanel(QStackedWidget):
     def refresh(self) -> None:
         """Show verbs and picture now."""
         self.setUpdatesEnabled(False)  # a card that comes or goes moves the plots, step by step
-        QTimer.singleShot(0, self, lambda: self.setUpdatesEnabled(True))
+        QTimer.singleShot(SETTLED_MS, self, lambda: self.setUpdatesEnabled(True))
         session = self._session
         live = session.searching
         self.setCurrentIndex(1 if live or session.run is not None else 0)
