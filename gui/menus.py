@@ -24,6 +24,8 @@ PICTURES: tuple[tuple[str, str, str | None], ...] = (
     ("loss", "Picture of the &loss \u2026", None),
     ("sensitivity", "Picture of the &sensitivity map \u2026", None),
     ("layer strip", "Picture of the layer &strip \u2026", None),
+    ("confusion matrix", "Picture of the confusion &matrix \u2026", None),
+    ("weights", "Picture of a layer's &weights \u2026", None),
 )
 """Views that can be saved as a picture or as figures."""
 

@@ -98,6 +98,14 @@ class Pictures(QObject):
     def save(self, name: str) -> None:
         """Ask where, and save a view; the ending of the name says what as."""
         subject = self._subjects.get(name)
+        if subject is not None and len(list(subject.rows())) < 2:
+            empty = UserError(
+                "picture.empty",
+                f"There is nothing to save as a picture yet: {name}.",
+                "Choose a layer, or compare a model first.",
+            )
+            self.failed.emit(empty.info())
+            return
         place = "" if subject is None else self.ask_place(name)
         if subject is None or not place:
             return

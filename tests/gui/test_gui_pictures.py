@@ -47,7 +47,22 @@ def lines(path: Path) -> list[str]:
     return path.read_text("utf-8").splitlines()
 
 
-@pytest.mark.parametrize("name", [name for name, _, _ in PICTURES])
+def test_that_every_view_in_the_menu_can_be_saved(finished: MainWindow) -> None:
+    assert {name for name, _, _ in PICTURES} == set(finished.pictures._subjects)
+
+
+@pytest.mark.parametrize("name", ["confusion matrix", "weights"])
+def test_that_nothing_is_saved_of_a_view_that_is_empty(
+    finished: MainWindow, qtbot: QtBot, tmp_path: Path, name: str
+) -> None:
+    finished.pictures.ask_place = lambda _name: str(tmp_path / "a.png")
+    with qtbot.waitSignal(finished.pictures.failed, timeout=10_000):
+        finished.menus.actions[f"save_{name}"].trigger()
+    assert f"nothing to save as a picture yet: {name}" in finished.banner.message.text()
+    assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize("name", ["cloud", "loss", "sensitivity", "layer strip"])
 def test_that_a_view_becomes_each_kind_of_file(
     finished: MainWindow, qtbot: QtBot, tmp_path: Path, name: str
 ) -> None:
