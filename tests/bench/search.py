@@ -235,6 +235,10 @@ def summary(lines: Sequence[dict[str, Any]]) -> None:
             str(line["cost"]["epochs"]), f"{line['seconds'] / 60:.1f}",
         ))  # fmt: skip
     table(rows)
+    for wanted in sorted({(x["model"], x["seed"]) for x in lines if x["table"] == "arms"}):
+        by_arm = {x["arm"]: x for x in lines
+                  if x["table"] == "arms" and (x["model"], x["seed"]) == wanted}  # fmt: skip
+        sys.stdout.write(f"arms, {wanted[0]}, seed {wanted[1]}: {beside(by_arm)}\n")
     for arm_name in ("heuristic", "without:guard"):
         held = [x for x in lines if x["table"] == "floor" and x["arm"] == arm_name and x["drop"]]
         if held:
@@ -244,6 +248,21 @@ def summary(lines: Sequence[dict[str, Any]]) -> None:
                 f" median overshoot {100 * float(np.median(left)):.2f} points of"
                 f" {100 * held[0]['tolerance']:.0f}\n"
             )
+
+
+def beside(by_arm: dict[str, dict[str, Any]]) -> str:
+    """How many times larger the other arms that met the target are than the heuristic's result."""
+    own = by_arm.get("heuristic")
+    others = {arm: x for arm, x in by_arm.items() if arm != "heuristic" and x["status"] == "met"}
+    if own is None or own["status"] != "met":
+        return "the heuristic has no result that met the target"
+    said = []
+    for arm, other in others.items():
+        mine, theirs = own["final"], other["final"]
+        gzip = theirs["bytes"]["tflite_int8_gzip"] / mine["bytes"]["tflite_int8_gzip"]
+        nonzero, macs = (theirs[key] / mine[key] for key in ("nonzero", "macs"))
+        said.append(f"{arm} {nonzero:.2f}x nonzero, {macs:.2f}x MACs, {gzip:.2f}x int8 gzip")
+    return "; ".join(said) or "nothing to compare with yet"
 
 
 def needs(cell: Cell, shared: Path) -> list[Path]:
