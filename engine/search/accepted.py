@@ -18,7 +18,8 @@ MAY_END_EARLY = ("bracket", "bisect", "cut_on", "more_sparsity")
 class Accepted:
     """The accepted fine-tunes so far, and how many more may be asked for.
 
-    ``early`` says that they may end early where what follows does not depend on their last epochs.
+    ``early`` says that they may end early where what follows does not depend on their last epochs;
+    the last one never does, since nothing follows that could train its model on.
     """
 
     left: int
@@ -61,7 +62,7 @@ def ask_fine_tune(
     return Ask(
         kind="fine_tune", step=step, keep=keep, sparsity=sparsity,
         parent=None if parent is None else parent.trial,
-        early=done.early and code in MAY_END_EARLY,
+        early=done.early and code in MAY_END_EARLY and done.left > 1,
         why=Why(
             code=code,
             numbers={"keep": keep, "sparsity": sparsity, "from_keep": 1.0 if parent is None else

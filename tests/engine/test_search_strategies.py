@@ -168,6 +168,16 @@ def test_that_the_last_fine_tune_trains_on_what_barely_failed() -> None:
     assert held.passed
 
 
+def test_that_the_last_fine_tune_never_ends_early() -> None:
+    for fine_tunes in (1, 3, 6):
+        limits = replace(LIMITS, fine_tunes=fine_tunes)
+        history = fake_trainer(heuristic(limits), lambda keep, sparsity: 0.001)
+        *before, last = [ask for ask, _ in history if ask.kind == "fine_tune"]
+        assert len(before) == fine_tunes - 1
+        assert not last.early
+        assert all(ask.early for ask in before)
+
+
 def test_that_a_notch_of_the_balance_asks_alike_of_channels_and_of_weights() -> None:
     history = fake_trainer(heuristic(replace(LIMITS, fine_tunes=14)), smooth_drop(0.3, 0.8))
     notches = [
