@@ -306,13 +306,18 @@ def _closing(result: dict[str, Any]) -> Iterator[str]:
     if result["status"] == "met":
         yield f"Met: {metric} on the report split is at or above {floor}."
     elif result["status"] == "not_met":
-        yield f"Not met: no model holds {metric} at {floor}; the nearest is kept."
+        if any(trial["accepted"] for trial in result["trials"]):
+            yield f"Not met: {metric} on the report split is below {floor}."
+        else:
+            yield f"Not met: no model holds {metric} at {floor}; the nearest is kept."
     else:
         yield "Stopped: the best so far is kept; 'secateur resume' goes on."
+    needed = result["samples_needed"]
+    more = "" if needed is None else f" About {rough(needed):,} report samples would do."
     if result["status"] == "met" and not result["confirmed"]:
-        needed = result["samples_needed"]
-        more = "" if needed is None else f" About {rough(needed):,} report samples would do."
         yield f"The one-sided 95 % bound does not confirm it yet.{more}"
+    elif result["status"] == "not_met" and more:
+        yield f"The report split cannot tell so small a drop.{more}"
     cost = result["cost"]
     yield (
         f"Cost: {cost['fine_tunes']} fine-tunes, {cost['epochs']} epochs, {cost['probes']} probes,"

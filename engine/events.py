@@ -295,7 +295,8 @@ class ReportMeasured:
 
     ``drop`` is baseline minus final (sign turned where lower is better), paired on the same
     samples. ``trial`` None means that the baseline itself is what the run ends with.
-    ``samples_needed`` is how many report samples would confirm this drop, None where they do.
+    ``samples_needed`` is how many report samples would confirm this drop, or, where it is outside
+    the tolerance by less than they can tell, no drop at all; None where they do or none would.
     ``others`` are the task's other metrics, before and after.
     """
 

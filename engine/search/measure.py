@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import NormalDist
 
 import numpy as np
 
@@ -72,7 +73,11 @@ def values(rows: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The verdict on the report split: point value, one-sided bound, samples that would do."""
+    """The verdict on the report split: point value, one-sided bound, samples that would do.
+
+    ``samples_needed`` would confirm what met the floor. Where it was missed by less than the
+    samples can tell, so many would confirm a model that lost nothing.
+    """
 
     floor: float
     met: bool
@@ -106,5 +111,9 @@ def read_verdict(
         floor, error = measure.value(before) - sign * tolerance, drop.se
     met = slack >= -1e-12
     confirmed = met and bound >= -1e-12
-    needed = None if confirmed else rooms.samples_by_se(error, len(after), slack, level=level)
+    needed = None
+    within_noise = slack + NormalDist().inv_cdf(level) * error > 0
+    if within_noise and not confirmed:
+        to_tell = slack if met else tolerance
+        needed = rooms.samples_by_se(error, len(after), to_tell, level=level)
     return Reading(floor=floor, met=met, confirmed=confirmed, samples_needed=needed)

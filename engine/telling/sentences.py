@@ -382,11 +382,11 @@ def report_verdict(report: ev.ReportMeasured | None, metric: str | None) -> str:
     need = ""
     if report.samples_needed:
         needed = units.plural(units.rough(report.samples_needed), "report sample")
-        need = f" About {needed} would confirm it;"
-        need += f" there are {report.samples:,}."
+        need = f" About {needed} would; there are {report.samples:,}."
     if report.met:
         return f"The floor of {floor} is met, but these samples cannot confirm it.{need}"
-    return f"The floor of {floor} is not met on the report split.{need}"
+    unsure = " These samples cannot tell so small a drop." if need else ""
+    return f"The floor of {floor} is not met on the report split.{unsure}{need}"
 
 
 def problem(error: ErrorInfo) -> tuple[str, str]:
