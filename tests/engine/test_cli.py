@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import cli
+from engine import cli, commands
 from engine.childproc import child_environment, python_command
 
 SAMPLE = Path(__file__).parents[2] / "resources" / "sample" / "digits.keras"
@@ -170,3 +170,27 @@ def test_that_the_data_template_runs_as_it_is(
     done = secateur("evaluate", SAMPLE, "--data", "data.py", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["samples"] == 100
+
+
+@pytest.mark.parametrize(
+    ("status", "accepted", "needed", "said"),
+    [
+        ("not_met", True, 620, ("on the report split is below 81.00", "About 620 report samples")),
+        ("not_met", True, None, ("on the report split is below 81.00",)),
+        ("not_met", False, None, ("no model holds iou",)),
+        ("met", True, 21_000, ("Met: iou", "does not confirm it yet. About 21,000")),
+    ],
+)
+def test_that_a_search_closes_with_what_the_report_split_can_tell(
+    status: str, accepted: bool, needed: int | None, said: tuple[str, ...]
+) -> None:
+    cost = {"fine_tunes": 3, "epochs": 9, "probes": 4, "seconds": 61.0}
+    result = {
+        "metric": "iou", "floor": 0.81, "report_floor": 0.81, "status": status, "confirmed": False,
+        "samples_needed": needed, "trials": [{"accepted": accepted}], "cost": cost, "exports": [],
+        "run": "run",
+    }  # fmt: skip
+    words = " ".join(commands._closing(result))
+    for part in said:
+        assert part in words
+    assert ("report samples" in words) == (needed is not None)
