@@ -102,7 +102,7 @@ class Pictures(QObject):
             empty = UserError(
                 "picture.empty",
                 f"There is nothing to save as a picture yet: {name}.",
-                "Choose a layer, or compare a model first.",
+                "Save it once it shows something.",
             )
             self.failed.emit(empty.info())
             return

@@ -267,6 +267,9 @@ def balance(done: Accepted, limits: Limits) -> Asking:
             keep = limits.keep_at(limits.params_at(keep) / NOTCH)
         else:
             density = max(SMALLEST_DENSITY, density / NOTCH)
+        if keep >= best.keep and density >= 1.0 - best.sparsity:  # its floor is reached
+            moves = moves[1:]
+            continue
         told = yield ask_fine_tune(done, "trade_off", keep, 1.0 - density, move)
         done.take(told)
         if not (told.passed and done.best is told):

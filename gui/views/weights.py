@@ -204,11 +204,13 @@ class WeightsView(QWidget):
     def _removed(self) -> tuple[str, Histogram] | None:
         """The layer's channels as opened, those apart that are gone; None where that is unknown."""
         wanted = self._wanted
-        if wanted is None or wanted.opened is None or wanted.layer.kept is None:
+        if wanted is None or wanted.opened is None:
             return None
         layers, layer = self._held[wanted.opened], wanted.layer
+        if layer.kept is None:
+            return None
         own = layers.get(layer.name, LayerWeights())
-        kept = ranges.from_text(layer.kept or "")
+        kept = ranges.from_text(layer.kept)
         for name, found in (
             (f"Gamma of {wanted.scale}", layers.get(wanted.scale or "", LayerWeights())),
             ("Gamma" if own.kernel is None else "Norm of each filter", own),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from engine.search.heuristic import (
     FIRST_SHARE,
     LONGEST,
     NOTCH,
+    REDUCTIONS,
     SHORTEST,
     Fall,
     further,
@@ -31,9 +33,12 @@ LIMITS = Limits(fine_tunes=6, tolerance=0.01)
 
 
 def fake_trainer(
-    strategy: Asking, drop_of: Callable[[float, float], float]
+    strategy: Asking, drop_of: Callable[[float, float], float], *, kept: bool = False
 ) -> list[tuple[Ask, Told]]:
-    """Drive a strategy; ``drop_of(keep, sparsity)`` is what a fine-tune loses."""
+    """Drive a strategy; ``drop_of(keep, sparsity)`` is what a fine-tune loses.
+
+    ``kept`` says that what failed can be trained on.
+    """
     history: list[tuple[Ask, Told]] = []
     told: Told | None = None
     while True:
@@ -54,6 +59,7 @@ def fake_trainer(
             margin=margin,
             passed=ask.kind == "fine_tune" and margin >= 0 and ask.gamma_l1 == 0,
             objective=1e6 * ask.keep**2 * (1 - ask.sparsity) + 1000,
+            kept=kept and ask.kind == "fine_tune",
         )
         history.append((ask, told))
         assert len(history) < 500, "the strategy does not end"
@@ -138,34 +144,27 @@ def test_that_a_fine_tune_that_is_left_trains_the_result_on_as_it_is() -> None:
 
 def test_that_the_last_fine_tune_trains_on_what_barely_failed() -> None:
     """It is kept for the balance, but what almost holds is the surer gain."""
-    seen = 0
+    asked = itertools.count(-len(REDUCTIONS))  # the probes come first
 
     def drop(keep: float, sparsity: float) -> float:
         """The fifth fine-tune misses by a tenth of the tolerance, all others hold."""
-        return 0.011 if seen == 4 else 0.004
+        return 0.011 if next(asked) == 4 else 0.004
 
-    strategy = heuristic(LIMITS)
-    history: list[tuple[Ask, Told]] = []
-    told: Told | None = None
-    while True:
-        try:
-            ask = next(strategy) if told is None else strategy.send(told)
-        except StopIteration:
-            break
-        lost = drop(ask.keep, ask.sparsity) if ask.kind == "fine_tune" else 0.9
-        seen += ask.kind == "fine_tune"
-        told = Told(
-            trial=len(history), keep=ask.keep, sparsity=ask.sparsity, value=0.93 - lost, drop=lost,
-            margin=0.01 - lost, passed=ask.kind == "fine_tune" and lost <= 0.01, kept=True,
-            objective=1e6 * ask.keep**2 * (1 - ask.sparsity),
-        )  # fmt: skip
-        history.append((ask, told))
+    history = fake_trainer(heuristic(LIMITS), drop, kept=True)
     tunes = [(ask, told) for ask, told in history if ask.kind == "fine_tune"]
     assert len(tunes) == 6
     (missed, at), (last, held) = tunes[-2:]
     assert not at.passed
     assert (last.why.code, last.parent, last.keep) == ("again", at.trial, missed.keep)
     assert held.passed
+
+
+def test_that_a_balance_at_its_floors_asks_for_no_model_again() -> None:
+    limits = replace(LIMITS, fine_tunes=30, smallest_keep=0.5)
+    history = fake_trainer(heuristic(limits), lambda keep, sparsity: 0.001)
+    asked = [(a.keep, a.sparsity) for a, _ in history if a.why.code in ("cut_on", "more_sparsity")]
+    assert len(asked) == len(set(asked))
+    assert history[-2][0].why.code == "polish"
 
 
 def test_that_the_last_fine_tune_never_ends_early() -> None:
