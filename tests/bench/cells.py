@@ -26,6 +26,25 @@ class Named(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchCell:
+    """One search of a bench: what stands in its tables about it."""
+
+    table: str
+    model: str
+    arm: str
+    seed: int = 0
+    tolerance: float = 0.01
+    epochs: int | None = None
+    fine_tunes: int | None = None
+    controls: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line and in the results."""
+        return f"{self.table}/{self.model}/{self.arm}/t{self.tolerance:g}/s{self.seed}"
+
+
 C = TypeVar("C", bound=Named)
 
 

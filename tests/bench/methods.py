@@ -25,7 +25,7 @@ from engine.control import EngineControl
 from engine.job import Budget, DataSpec, Goal, Job, Minimise
 from engine.report.result import result_of
 from engine.runs import RunFolder
-from tests.bench.cells import Bench, table
+from tests.bench.cells import Bench, SearchCell, table
 from tests.bench.environment import describe
 
 MASK_EPOCHS = 30
@@ -52,23 +52,10 @@ MODELS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One search: what stands in the tables about it. ``arm`` as in :mod:`.methods_arms`."""
+class Cell(SearchCell):
+    """One search. ``arm`` as in :mod:`.methods_arms`."""
 
-    table: str
-    model: str
-    arm: str
-    seed: int = 0
-    tolerance: float = 0.01
     minimise: Minimise = "size"
-    epochs: int | None = None
-    fine_tunes: int | None = None
-    controls: bool = False
-
-    @property
-    def name(self) -> str:
-        """Its name on the command line and in the results."""
-        return f"{self.table}/{self.model}/{self.arm}/t{self.tolerance:g}/s{self.seed}"
 
 
 def cells() -> list[Cell]:

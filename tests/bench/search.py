@@ -30,7 +30,7 @@ from engine.job import Budget, DataSpec, Goal, Job
 from engine.report.result import result_of
 from engine.runs import RunFolder
 from engine.runstate import fold_all
-from tests.bench.cells import Bench, table
+from tests.bench.cells import Bench, SearchCell, table
 from tests.bench.environment import describe
 
 SUBSET = 20_000
@@ -57,23 +57,12 @@ MODELS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One search: what stands in the tables about it."""
+class Cell(SearchCell):
+    """One search. ``arm`` as in :mod:`.search_arms`; ``subset``: training images, None for all."""
 
-    table: str
-    model: str
-    arm: str
-    seed: int = 0
-    tolerance: float = 0.01
     epochs: int | None = EPOCHS
-    fine_tunes: int = FINE_TUNES
+    fine_tunes: int | None = FINE_TUNES
     subset: int | None = SUBSET
-    controls: bool = False
-
-    @property
-    def name(self) -> str:
-        """Its name on the command line and in the results."""
-        return f"{self.table}/{self.model}/{self.arm}/t{self.tolerance:g}/s{self.seed}"
 
 
 def cells() -> list[Cell]:
