@@ -67,7 +67,7 @@ def cells() -> list[Cell]:
     importance = replace(
         unet, arm="strategy:importance", epochs=ROUND_EPOCHS, fine_tunes=ROUNDS
     )  # fmt: skip
-    found = [unet]
+    found = [unet, replace(unet, table="latency", minimise="latency")]
     for model in ("small_unet", "unet_nuclei"):
         each = replace(importance, table="tolerances", model=model)
         found += [replace(each, tolerance=t) for t in (0.005, 0.01, 0.02, 0.05)]
