@@ -128,8 +128,8 @@ def made(name: str, shared: Path, folder: Path) -> tuple[Path, Path]:
     if name == "ternaus_buildings":
         arrays, epochs = buildings(shared / "data" / "camvid_192x256.zip"), 20
     else:
-        step = 2 if name == "small_unet" else 1
-        arrays, epochs = nuclei(shared / "data" / "nuclei_128.npz", step=step), 25
+        step, epochs = (2, 75) if name == "small_unet" else (1, 25)
+        arrays = nuclei(shared / "data" / "nuclei_128.npz", step=step)
     shape = arrays["x_train"].shape[1:]
     net = unet(shape) if name == "small_unet" else ternaus(shape)
     np.savez(data, **arrays)  # type: ignore[arg-type]

@@ -31,8 +31,11 @@ from tests.bench.environment import describe
 MASK_EPOCHS = 30
 """Epochs of a fine-tune for masks: few images, and no norms whose statistics would help."""
 
-ROUND_EPOCHS, ROUNDS = 5, 10
-"""Epochs and number of the fine-tunes between which importance weights take channels away."""
+ROUND_EPOCHS, ROUNDS, MANY_ROUNDS = 5, 10, 30
+"""Epochs and number of the fine-tunes between which importance weights take channels away; many,
+where it is to be the tolerance that ends them."""
+
+TOLERANCES = (0.005, 0.01, 0.02, 0.05)
 
 PUBLISHED = (
     ("published: TernausNet, Inria", "", "6", "", "6.7", "7 on GPUs", "", "0.32", "", ""),
@@ -68,9 +71,10 @@ def cells() -> list[Cell]:
         unet, arm="strategy:importance", epochs=ROUND_EPOCHS, fine_tunes=ROUNDS
     )  # fmt: skip
     found = [unet, replace(unet, table="latency", minimise="latency")]
-    for model in ("small_unet", "unet_nuclei"):
-        each = replace(importance, table="tolerances", model=model)
-        found += [replace(each, tolerance=t) for t in (0.005, 0.01, 0.02, 0.05)]
+    many = replace(importance, fine_tunes=MANY_ROUNDS)
+    shorter = replace(unet, epochs=MASK_EPOCHS // 2, fine_tunes=6)
+    for each in (replace(many, model="small_unet"), shorter, many):
+        found += [replace(each, table="tolerances", tolerance=t) for t in TOLERANCES]
     for model in ("ternaus_nuclei", "ternaus_buildings"):
         found += [replace(cell, model=model) for cell in (unet, importance)]
     return found
