@@ -58,6 +58,9 @@ a VGG trained for three epochs a cut."""
 LATEST = 2
 """Fine-tunes that say where the floor is met: earlier ones had less training behind them."""
 
+NOISE, GAIN = 0.4, 3.0
+"""Standard deviations, in margins, of a measured drop and of what training alone may gain."""
+
 SHORTEST, LONGEST = 1.15, 2.5
 """Factors of the reduction after a success."""
 
@@ -170,13 +173,15 @@ def together(
 class Fall:
     """How the value falls with the reduction, as far as fine-tunes have shown it.
 
-    One number is fitted, ``drop = a * log(reduction) ** FALL``, to the latest of them: a value on a
-    few hundred samples is a draw, and a bracket would take each draw for the truth.
+    Two numbers are fitted, ``drop = a * log(reduction) ** FALL - gain``, to the latest of them: a
+    value on a few hundred samples is a draw, and a bracket would take each draw for the truth. The
+    gain is what the training is worth to a model that was trained too little: such a one gets
+    better at first and falls the steeper later. It is 0 unless the fine-tunes say otherwise.
     """
 
     holds: float = 1.0
     failed: bool = False
-    _factors: list[float] = field(default_factory=list)
+    _drops: list[tuple[float, float]] = field(default_factory=list)
     _whole: float = 0.0
 
     def note(self, reduction: float, told: Told) -> None:
@@ -186,16 +191,28 @@ class Fall:
         self.failed = self.failed or not told.passed
         if told.margin is None or told.drop is None or reduction <= 1.0:
             return
-        self._whole = told.margin + told.drop
-        self._factors.append(max(0.0, told.drop) / math.log(reduction) ** FALL)
+        self._whole = max(0.0, told.margin + told.drop)
+        self._drops.append((math.log(reduction) ** FALL, told.drop))
 
     def crossing(self) -> float:
         """The reduction at which the margin is spent; infinite where nothing was lost so far."""
-        latest = self._factors[-LATEST:]
-        factor = sum(latest) / max(1, len(latest))
-        if factor <= 0.0:
+        slope, gain = self._fitted()
+        if slope <= 0.0:
             return math.inf
-        return math.exp((max(0.0, self._whole) / factor) ** (1.0 / FALL))
+        return math.exp(((self._whole + gain) / slope) ** (1.0 / FALL))
+
+    def _fitted(self) -> tuple[float, float]:
+        """Slope and gain by least squares, the gain held to 0 by what is likely of it."""
+        latest = self._drops[-LATEST:]
+        xx = sum(x * x for x, _ in latest)
+        if xx <= 0.0:
+            return 0.0, 0.0
+        x1, xd = sum(x for x, _ in latest), sum(x * drop for x, drop in latest)
+        n, d1 = len(latest) + (NOISE / GAIN) ** 2, sum(drop for _, drop in latest)
+        gain = (x1 * xd - xx * d1) / (xx * n - x1 * x1)
+        if gain <= 0.0:
+            return xd / xx, 0.0
+        return (xd + gain * x1) / xx, gain
 
     def onward(self) -> float:
         """Where to go after a success."""

@@ -99,7 +99,6 @@ def cells() -> list[Cell]:
                     arm=arm,
                     seed=seed,
                     tolerance=0.02,
-                    fine_tunes=4,
                     subset=None,
                 )
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,13 +13,8 @@ from hypothesis import strategies as st
 from engine.search.accepted import then_quantized
 from engine.search.asking import Ask, Asking, Limits, Told, better
 from engine.search.heuristic import (
-    FALL,
-    FIRST_SHARE,
-    LONGEST,
     NOTCH,
     REDUCTIONS,
-    SHORTEST,
-    Fall,
     further,
     heuristic,
     split,
@@ -429,52 +423,6 @@ def test_that_a_metric_where_lower_is_better_has_its_floor_above() -> None:
     assert target.floor == 2.5
     assert judge(2.2, target, standard_error=0.0).passed
     assert not judge(2.6, target, standard_error=0.0).passed
-
-
-@given(met_at=st.floats(3.0, 100.0), first=st.floats(1.5, 200.0), second=st.floats(1.5, 200.0))
-def test_that_two_fine_tunes_on_the_law_show_where_the_margin_is_spent(
-    met_at: float, first: float, second: float
-) -> None:
-    fall = Fall()
-    for reduction in (first, second):
-        fall.note(reduction, told_by_the_law(reduction, met_at))
-    assert fall.crossing() == pytest.approx(met_at)
-
-
-@given(
-    met_at=st.floats(3.0, 100.0),
-    tried=st.lists(st.tuples(st.floats(1.5, 200.0), st.floats(-0.005, 0.005)), min_size=1),
-)
-def test_that_a_success_goes_further_and_a_failure_back(
-    met_at: float, tried: list[tuple[float, float]]
-) -> None:
-    fall = Fall()
-    for reduction, luck in tried:
-        fall.note(reduction, told_by_the_law(reduction, met_at, luck))
-    least, most = fall.holds * SHORTEST, fall.holds * LONGEST
-    assert least <= fall.onward() <= most
-    for reduction, _ in tried:
-        back = fall.back(reduction)
-        assert back is None or fall.holds < back < reduction
-
-
-def test_that_a_search_goes_back_further_while_nothing_holds() -> None:
-    first, then = Fall(), Fall()
-    then.note(2.0, told_by_the_law(2.0, 10.0))
-    for fall in (first, then):
-        fall.note(20.0, told_by_the_law(20.0, 10.0))
-    assert first.back(20.0) == pytest.approx(10.0**FIRST_SHARE)
-    assert then.back(20.0) == pytest.approx(10.0)
-
-
-def told_by_the_law(reduction: float, met_at: float, luck: float = 0.0) -> Told:
-    """A fine-tune of a model that spends a margin of 0.006 at a reduction."""
-    drop = 0.006 * (math.log(reduction) / math.log(met_at)) ** FALL - luck
-    margin = 0.006 - drop
-    return Told(
-        trial=1, keep=1.0, sparsity=0.0, value=0.9, drop=drop, margin=margin, passed=margin >= 0,
-        objective=1.0,
-    )  # fmt: skip
 
 
 def test_that_an_unlucky_draw_does_not_end_the_search_where_it_fell() -> None:

@@ -1,0 +1,85 @@
+"""Where the fall of the value says that the next fine-tune should go."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.search.asking import Told
+from engine.search.heuristic import FALL, FIRST_SHARE, LONGEST, SHORTEST, Fall
+
+
+@given(met_at=st.floats(3.0, 100.0), first=st.floats(1.5, 200.0), second=st.floats(1.5, 200.0))
+def test_that_two_fine_tunes_on_the_law_show_where_the_margin_is_spent(
+    met_at: float, first: float, second: float
+) -> None:
+    fall = Fall()
+    for reduction in (first, second):
+        fall.note(reduction, told_by_the_law(reduction, met_at))
+    assert fall.crossing() == pytest.approx(met_at)
+
+
+@given(
+    met_at=st.floats(3.0, 100.0),
+    tried=st.lists(st.tuples(st.floats(1.5, 200.0), st.floats(-0.005, 0.005)), min_size=1),
+)
+def test_that_a_success_goes_further_and_a_failure_back(
+    met_at: float, tried: list[tuple[float, float]]
+) -> None:
+    fall = Fall()
+    for reduction, luck in tried:
+        fall.note(reduction, told_by_the_law(reduction, met_at, luck))
+    least, most = fall.holds * SHORTEST, fall.holds * LONGEST
+    assert least <= fall.onward() <= most
+    for reduction, _ in tried:
+        back = fall.back(reduction)
+        assert back is None or fall.holds < back < reduction
+
+
+def test_that_a_search_goes_back_further_while_nothing_holds() -> None:
+    first, then = Fall(), Fall()
+    then.note(2.0, told_by_the_law(2.0, 10.0))
+    for fall in (first, then):
+        fall.note(20.0, told_by_the_law(20.0, 10.0))
+    assert first.back(20.0) == pytest.approx(10.0**FIRST_SHARE)
+    assert then.back(20.0) == pytest.approx(10.0)
+
+
+@given(gain=st.floats(0.005, 0.03), met_at=st.floats(10.0, 60.0))
+def test_that_what_training_alone_gains_is_told_from_what_the_cut_loses(
+    gain: float, met_at: float
+) -> None:
+    fall = Fall()
+    for share in (0.5, 0.8):
+        reduction = met_at**share
+        fall.note(reduction, told_by_the_law(reduction, met_at, gain=gain))
+    assert fall.crossing() == pytest.approx(met_at, rel=0.15)
+
+
+def test_that_a_model_that_gained_at_first_is_gone_back_with_to_between_both() -> None:
+    """Drops of a small net that was trained too little; its margin of 0.01 is spent near 20x."""
+    fall = Fall()
+    for reduction, drop in ((6.2, -0.016), (14.4, -0.004)):
+        fall.note(reduction, told(drop, margin=0.01 - drop))
+    assert 20.0 < fall.onward() < 31.5
+    fall.note(31.5, told(0.033, margin=-0.023))
+    back = fall.back(31.5)
+    assert back is not None
+    assert 17.5 < back < 22.0
+
+
+def told_by_the_law(reduction: float, met_at: float, luck: float = 0.0, gain: float = 0.0) -> Told:
+    """A fine-tune of a model that spends a margin of 0.006, and what it gained, at a reduction."""
+    lost = (0.006 + gain) * (math.log(reduction) / math.log(met_at)) ** FALL
+    return told(lost - gain - luck, margin=0.006 - lost + gain + luck)
+
+
+def told(drop: float, *, margin: float) -> Told:
+    """A fine-tune with so much lost, and left."""
+    return Told(
+        trial=1, keep=1.0, sparsity=0.0, value=0.9, drop=drop, margin=margin, passed=margin >= 0,
+        objective=1.0,
+    )  # fmt: skip
