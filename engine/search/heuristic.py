@@ -58,6 +58,9 @@ a VGG trained for three epochs a cut."""
 LATEST = 2
 """Fine-tunes that say where the floor is met: earlier ones had less training behind them."""
 
+FARTHEST = 100.0
+"""Logarithm of the reduction from which a crossing is nowhere: the slope is 0 but for rounding."""
+
 NOISE, GAIN = 0.4, 3.0
 """Standard deviations, in margins, of a measured drop and of what training alone may gain."""
 
@@ -199,7 +202,8 @@ class Fall:
         slope, gain = self._fitted()
         if slope <= 0.0:
             return math.inf
-        return math.exp(((self._whole + gain) / slope) ** (1.0 / FALL))
+        logarithm = ((self._whole + gain) / slope) ** (1.0 / FALL)
+        return math.exp(logarithm) if logarithm < FARTHEST else math.inf
 
     def _fitted(self) -> tuple[float, float]:
         """Slope and gain by least squares, the gain held to 0 by what is likely of it."""

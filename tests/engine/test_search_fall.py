@@ -39,6 +39,28 @@ def test_that_a_success_goes_further_and_a_failure_back(
         assert back is None or fall.holds < back < reduction
 
 
+@given(
+    points=st.lists(st.tuples(st.floats(1.0, 500.0), st.floats(-0.5, 0.5)), min_size=1, max_size=4),
+    whole=st.floats(0.0, 0.2),
+)
+def test_that_any_drops_lead_somewhere(points: list[tuple[float, float]], whole: float) -> None:
+    fall = Fall()
+    for reduction, drop in points:
+        fall.note(reduction, told(drop, margin=whole - drop))
+    assert fall.holds * SHORTEST <= fall.onward() <= fall.holds * LONGEST
+    assert fall.crossing() >= 1.0
+
+
+def test_that_fine_tunes_that_lost_alike_lead_nowhere_and_do_not_overflow() -> None:
+    fall = Fall()
+    for drop in (-0.004, -0.004 + 1e-9):
+        fall.note(7.0, told(drop, margin=0.01 - drop))
+    assert fall.onward() == pytest.approx(7.0 * LONGEST)
+    fall.note(7.0, told(1e-12, margin=0.01))
+    fall.note(7.0, told(1e-12, margin=0.01))
+    assert fall.crossing() == math.inf
+
+
 def test_that_a_search_goes_back_further_while_nothing_holds() -> None:
     first, then = Fall(), Fall()
     then.note(2.0, told_by_the_law(2.0, 10.0))
