@@ -62,7 +62,8 @@ FARTHEST = 100.0
 """Logarithm of the reduction from which a crossing is nowhere: the slope is 0 but for rounding."""
 
 NOISE, GAIN = 0.4, 3.0
-"""Standard deviations, in margins, of a measured drop and of what training alone may gain."""
+"""Standard deviations, as shares of the margin at the target, of a measured drop and of what
+training alone may gain; chosen on simulated searches."""
 
 SHORTEST, LONGEST = 1.15, 2.5
 """Factors of the reduction after a success."""
