@@ -47,7 +47,7 @@ from engine.training.norms import reestimate_norms
 from engine.training.settings import steps_per_epoch
 from tests.bench.cells import Bench, table
 from tests.bench.environment import describe
-from tests.bench.search import small_net
+from tests.bench.search import SMALL_EPOCHS, small_net
 
 MODELS = {
     "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
@@ -65,6 +65,8 @@ ARMS: dict[str, tuple[PenaltyKind, bool]] = {
 }
 THETAS = (0.1, 0.2, 0.35)
 SIZES = ("nonzero", "macs")
+SEEDS = 6
+KEEP = 0.3
 SUBSET, EPOCHS = 6_000, 2
 COST_STEPS, COST_ROUNDS = 4, 5
 
@@ -90,16 +92,15 @@ class Cell:
 def cells() -> list[Cell]:
     """All cells, those that say most first."""
     found = [Cell(table="cost", model="vgg_fashion", arm="step")]
-    for seed in (0, 1):
+    for seed in range(SEEDS):
         found += [
             Cell(table="skeleton", model="digits", arm="curves", seed=seed, epochs=10),
             Cell(table="skeleton", model="small", arm="curves", seed=seed, epochs=4),
         ]
-        for keep in (0.3, 0.5):
-            found += [
-                Cell(table="criteria", model="vgg_fashion", arm=arm, keep=keep, seed=seed)
-                for arm in CRITERIA
-            ]
+        found += [
+            Cell(table="criteria", model="vgg_fashion", arm=arm, keep=KEEP, seed=seed)
+            for arm in CRITERIA
+        ]
     return found
 
 
@@ -116,7 +117,7 @@ def _files(cell: Cell, shared: Path, scratch: Path) -> tuple[Path, str]:
     if cell.model == "digits":
         return sample_model_path(), data
     if cell.model == "small":
-        return small_net(shared / "data" / data, cell.seed, scratch)
+        return small_net(shared / "data" / data, cell.seed, scratch, SMALL_EPOCHS)
     return shared / "models" / model, str(shared / "data" / data)
 
 

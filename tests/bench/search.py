@@ -49,6 +49,11 @@ SMALL_TRAIN, SMALL_JUDGED = 6_000, 10_000
 SMALL_EPOCHS = 25
 """Until its value rises no more: what training alone gains would else hide what the cut loses."""
 
+SHORT_EPOCHS = 6
+"""Of a net that was trained too little, as a stranger's may be."""
+
+LAW_SEEDS = 10
+
 MODELS = {
     "digits": ("", "digits"),
     "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
@@ -56,7 +61,10 @@ MODELS = {
     "densenet22_fashion": ("densenet22_fashion.keras", "fashion_mnist.npz"),
     "resnet20_cifar10": ("resnet20_cifar10.h5", "cifar10.npz"),
     "small": ("", "fashion_mnist.npz"),
+    "undertrained": ("", "fashion_mnist.npz"),
 }
+SMALL = {"small": SMALL_EPOCHS, "undertrained": SHORT_EPOCHS}
+"""Nets that are trained here, by a seed, and for how many epochs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,19 +101,16 @@ def cells() -> list[Cell]:
     for what in ("allocation", "norms", "teacher", "warm_start", "early"):
         found.append(replace(vgg, table="ablation", arm=f"without:{what}"))
     found += [replace(vgg, table="grid", arm=f"grid_row:{row}") for row in range(8)]
+    small = Cell(
+        table="floor", model="small", arm="heuristic", tolerance=0.02, epochs=2 * EPOCHS,
+        subset=None,
+    )  # fmt: skip
     for seed in range(FLOOR_SEEDS):
-        for arm in ("heuristic", "without:guard"):
-            found.append(
-                Cell(
-                    table="floor",
-                    model="small",
-                    arm=arm,
-                    seed=seed,
-                    tolerance=0.02,
-                    epochs=2 * EPOCHS,
-                    subset=None,
-                )
-            )
+        found += [replace(small, seed=seed, arm=a) for a in ("heuristic", "without:guard")]
+    short = replace(small, table="law", model="undertrained")
+    for seed in range(LAW_SEEDS):
+        found += [replace(short, seed=seed, arm=a) for a in ("heuristic", "without:gain")]
+        found.append(replace(small, table="law", seed=seed, arm="without:gain"))
     whole = replace(vgg, table="goal", epochs=None, subset=None, controls=True)
     found += [replace(whole, model=m) for m in ("vgg_fashion", "resnet20_cifar10")]
     return found
@@ -123,8 +128,10 @@ def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
         tempfile.TemporaryDirectory(prefix="secateur-bench-") as scratch,
         arm(cell.arm, cell.seed, memory) as strategy,
     ):
-        if cell.model == "small":
-            model_path, source = small_net(shared / "data" / data, cell.seed, Path(scratch))
+        if cell.model in SMALL:
+            model_path, source = small_net(
+                shared / "data" / data, cell.seed, Path(scratch), SMALL[cell.model]
+            )
         else:
             model_path = shared / "models" / model if model else sample_model_path()
             source = _data(shared / "data" / data, cell.subset, Path(scratch))
@@ -164,7 +171,7 @@ def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def small_net(source: Path, seed: int, scratch: Path) -> tuple[Path, str]:
+def small_net(source: Path, seed: int, scratch: Path, epochs: int) -> tuple[Path, str]:
     """A small net trained by a seed on some of Fashion-MNIST's training images; its data."""
     import keras
 
@@ -189,11 +196,9 @@ def small_net(source: Path, seed: int, scratch: Path) -> tuple[Path, str]:
         ]
     layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10, "softmax")]
     model = keras.Sequential(layers)
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, SMALL_EPOCHS * len(train) // 64)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(train) // 64)
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-    model.fit(
-        images[train][..., None], labels[train], epochs=SMALL_EPOCHS, batch_size=64, verbose=0
-    )
+    model.fit(images[train][..., None], labels[train], epochs=epochs, batch_size=64, verbose=0)
     path = scratch / "small.keras"
     model.save(path)
     return path, str(data)
