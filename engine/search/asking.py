@@ -92,9 +92,10 @@ class Limits:
     ``has_channels``/``has_weights``
     whether there is anything of the kind to remove; ``has_gamma`` whether an L1 phase on gamma
     would have something to act on; ``l1_phase`` whether one was asked for. ``path`` pairs keep
-    ratios, falling from 1, with the share of all parameters that a cut along the allocation's path
-    leaves there. ``known`` are fine-tunes of an earlier goal, judged by this one. ``channels``
-    counts those that can be removed, ``floors`` has the fewest to leave of each group.
+    ratios, falling from 1, with the share that a cut along the allocation's path leaves there of
+    what a reduction is of: parameters, or multiply-adds where the goal is those or time. ``known``
+    are fine-tunes of an earlier goal, judged by this one. ``channels`` counts those that can be
+    removed, ``floors`` has the fewest to leave of each group.
     """
 
     fine_tunes: int
@@ -111,18 +112,18 @@ class Limits:
     channels: int = 0
     floors: Mapping[str, int] = field(default_factory=dict)
 
-    def keep_at(self, params: float) -> float:
-        """The keep ratio at which at most this share of the parameters is left (0..1).
+    def keep_at(self, share: float) -> float:
+        """The keep ratio at which at most this share (0..1) is left; of what, see ``path``.
 
         Along the allocation's path where there is one; else as if every layer shrank alike, which
-        takes parameters down by the square.
+        takes parameters and multiply-adds down by the square.
         """
         if not self.path:
-            return max(self.smallest_keep, math.sqrt(max(params, 0.0)))
-        return next((keep for keep, left in self.path if left <= params), self.path[-1][0])
+            return max(self.smallest_keep, math.sqrt(max(share, 0.0)))
+        return next((keep for keep, left in self.path if left <= share), self.path[-1][0])
 
-    def params_at(self, keep: float) -> float:
-        """The share of the parameters that is left at a keep ratio."""
+    def share_at(self, keep: float) -> float:
+        """The share that is left at a keep ratio; of what, see ``path``."""
         if not self.path:
             return keep * keep
         return next((left for at, left in self.path if at <= keep + 1e-9), self.path[-1][1])

@@ -142,13 +142,13 @@ def split(reduction: float, limits: Limits) -> tuple[float, float]:
     by_weights = min(reduction, 1.0 / FREE_DENSITY)
     beyond = reduction / by_weights
     keep = limits.keep_at(beyond**-CHANNEL_PART) if beyond > 1.0 else 1.0
-    density = max(SMALLEST_DENSITY, min(1.0, 1.0 / (reduction * limits.params_at(keep))))
+    density = max(SMALLEST_DENSITY, min(1.0, 1.0 / (reduction * limits.share_at(keep))))
     return keep, 1.0 - density
 
 
 def _reached(keep: float, sparsity: float, limits: Limits) -> float:
     """The reduction that a keep ratio and a sparsity come to, floors of the channels included."""
-    return 1.0 / max(limits.params_at(keep) * (1.0 - sparsity), 1e-9)
+    return 1.0 / max(limits.share_at(keep) * (1.0 - sparsity), 1e-9)
 
 
 def together(
@@ -286,7 +286,7 @@ def balance(done: Accepted, limits: Limits) -> Asking:
         best, move = done.best, moves[0]
         keep, density = best.keep, 1.0 - best.sparsity
         if move == "cut_on":
-            keep = limits.keep_at(limits.params_at(keep) / NOTCH)
+            keep = limits.keep_at(limits.share_at(keep) / NOTCH)
         else:
             density = max(SMALLEST_DENSITY, density / NOTCH)
         if keep >= best.keep and density >= 1.0 - best.sparsity:  # its floor is reached

@@ -276,15 +276,21 @@ def _allocated(
     )  # fmt: skip
     macs = cost(context.candidate.graph).macs
     points = measure_sensitivity(context, scores, done, emit, control, macs=macs)
-    by_macs = job.goal.minimise in ("macs", "latency")
     path = allocate(
         curves_of(points, context.channels),
         WidthCost(context.channels),
         floors(context.channels),
-        params_share=0.0 if by_macs else 1.0,
-        macs_share=1.0 if by_macs else MACS_SHARE,
+        params_share=0.0 if _by_macs(job) else 1.0,
+        macs_share=1.0 if _by_macs(job) else MACS_SHARE,
+        multiple=job.width_multiple,
+        finer=job.round_to is None,
     )
     return replace(context, path=path)
+
+
+def _by_macs(job: Job) -> bool:
+    """Whether multiply-adds are what is shared out; a time grows with them, but for a constant."""
+    return job.goal.minimise in ("macs", "latency")
 
 
 def _keras_bytes(opened: Opened) -> int:
@@ -299,7 +305,7 @@ def _strategy(context: Context, budget: Budgeted, known: tuple[Told, ...]) -> As
     sizes = counts(context.candidate.graph, context.candidate.weights)
     job = context.job
     by_channels = job.strategy in ("structured", "importance") or (
-        job.strategy == "heuristic" and job.goal.minimise in ("macs", "latency", "file")
+        job.strategy == "heuristic" and (_by_macs(job) or job.goal.minimise == "file")
     )
     path = () if context.path is None else context.path.points
     limits = Limits(
@@ -311,7 +317,7 @@ def _strategy(context: Context, budget: Budgeted, known: tuple[Told, ...]) -> As
         objective=float(sizes.nonzero),
         has_channels=removable_channels(context.channels) > 0,
         has_weights=not by_channels or context.job.sparse_for == "speed",
-        path=tuple((point.keep, point.params) for point in path),
+        path=tuple((p.keep, p.macs if _by_macs(job) else p.params) for p in path),
         has_gamma=any(
             w.name == "gamma" for la in context.file.graph.layers.values() for w in la.weights
         ),

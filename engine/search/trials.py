@@ -340,12 +340,12 @@ class TrialRunner:
     def _cut(self, ask: Ask) -> Candidate:
         context = self._context
         candidate = self.arm(ask.parent).candidate
-        widths = ask.widths
+        widths, round_to = ask.widths, context.job.width_multiple
         if widths is None and context.path is not None:
-            widths = context.path.at_keep(ask.keep).widths
+            widths, round_to = context.path.at_keep(ask.keep).widths, 1
         return cut_to(
             candidate, ask.keep, before=context.channels,
-            criterion=context.job.criterion, round_to=context.job.width_multiple,
+            criterion=context.job.criterion, round_to=round_to,
             seed=context.job.seed, gradients=gradients_of(context, candidate, self._control),
             measured=self._phases.of(candidate), widths=widths,
         )  # fmt: skip

@@ -16,7 +16,7 @@ from engine.channels.surgery import cut
 from engine.channels.trace import trace
 from engine.criteria import score
 from engine.events import SensitivityMeasured
-from engine.search.allocation import Curve, WidthCost, allocate, convex, curves_of
+from engine.search.allocation import Curve, WidthCost, allocate, convex, curves_of, narrower
 from tests.engine.random_nets import Net, nets
 from tests.engine.sketch import Sketch
 
@@ -103,6 +103,25 @@ def test_that_what_is_to_be_saved_decides_among_groups_that_hurt_alike() -> None
     assert by_macs.widths["g1"] < by_params.widths["g1"]
     assert by_macs.macs < by_params.macs
     assert by_params.params < by_macs.params
+
+
+@pytest.mark.parametrize("multiple", [1, 4, 8])
+def test_that_a_path_in_multiples_has_no_other_widths(multiple: int) -> None:
+    curves = [straight("g1", 16, 1.0), straight("g2", 32, 1.0), straight("g3", 32, 1.0)]
+    path = allocate(curves, WidthCost(chain()), {"g1": 1, "g2": 1, "g3": 9}, multiple=multiple)
+    met = {width for point in path.points for width in point.widths.values()}
+    assert {width for width in met if width % multiple} <= {9}
+    assert path.points[-1].widths == {"g1": multiple, "g2": multiple, "g3": max(9, multiple)}
+
+
+def test_that_multiples_are_finer_where_little_is_left() -> None:
+    widths = [64]
+    while widths[-1] > 1:
+        widths.append(narrower(widths[-1], 1, 8, finer=True))
+    assert widths == [64, 56, 48, 40, 32, 28, 24, 20, 16, 14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert narrower(33, 1, 8) == 32
+    assert narrower(8, 1, 8) == 8
+    assert narrower(64, 9, 8) == 48
 
 
 def test_that_a_curve_goes_on_below_its_last_point() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,10 @@ def job(**changes: Any) -> Job:
         budget=Budget(epochs=2, max_trials=3),
         **changes,
     )
+
+
+def job_for(goal: Goal) -> Job:
+    return replace(job(), goal=goal)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +108,20 @@ def kept_of(layers: tuple[LayerState, ...]) -> dict[str, set[int]]:
         s.name: s.channels_kept for s in layers if s.channels_kept != s.channels
     }
     return found
+
+
+@pytest.mark.slow
+def test_that_a_search_for_latency_cuts_channels_alone_and_goes_by_multiply_adds(
+    tmp_path: Path,
+) -> None:
+    goal = Goal(tolerance=0.05, minimise="latency")
+    result = api.prune(job_for(goal), tmp_path / "run")
+    assert result["status"] == "met"
+    assert all(t["sparsity"] < 0.01 for t in result["trials"])
+    first = next(t for t in result["trials"] if t["kind"] == "probe")
+    assert result["baseline"]["macs"] / first["macs"] == pytest.approx(2.0, rel=0.15)
+    widths = {s["channels_kept"] for s in result["layers"] if s["kept"] is not None}
+    assert all(w % 8 == 0 or w < 32 for w in widths)
 
 
 def test_that_accepted_zeros_are_in_the_file(finished: tuple[Path, dict[str, Any]]) -> None:

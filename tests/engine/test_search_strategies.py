@@ -213,7 +213,7 @@ def test_that_a_reduction_is_what_channels_and_weights_together_leave(
     path = tuple((k / 100, max(floor, (k / 100) ** 2)) for k in range(100, 2, -1))
     limits = replace(LIMITS, path=path)
     keep, sparsity = split(reduction, limits)
-    left = limits.params_at(keep) * (1.0 - sparsity)
+    left = limits.share_at(keep) * (1.0 - sparsity)
     assert left == pytest.approx(1.0 / reduction, rel=1e-6) or sparsity == 0.98
     assert 0.0 < keep <= 1.0
 
