@@ -1,18 +1,31 @@
 """Resumable cells of a bench: named, listed, run each in a process of its own, a JSON line each.
 
-Owns the command line and the file of results. What a cell is and measures belongs to the bench.
+Owns the command line and the file of results, and how a cell that is a search becomes a line. What
+else a cell is and measures belongs to the bench.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
+
+from engine import events as ev
+from engine import jsonio
+from engine.control import EngineControl
+from engine.job import Job
+from engine.report.result import result_of
+from engine.runs import RunFolder
+from tests.bench.environment import describe
 
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -43,6 +56,53 @@ class SearchCell:
     def name(self) -> str:
         """Its name on the command line and in the results."""
         return f"{self.table}/{self.model}/{self.arm}/t{self.tolerance:g}/s{self.seed}"
+
+
+def searched(cell: SearchCell, job: Callable[[Path], Job]) -> dict[str, Any]:
+    """One search in this process, gone on with where an earlier process was ended; its figures.
+
+    Parameters
+    ----------
+    job
+        What to search for; it may put files into the folder that it is given.
+
+    Returns
+    -------
+    dict
+        ``seconds`` and ``cpu_seconds`` are of the last of its ``sessions``, those in ``cost`` of
+        all trials.
+    """
+    from engine.search.session import run_search
+
+    place = Path(tempfile.gettempdir()) / "secateur-bench" / cell.name.replace("/", "-")
+    began, cpu_began = time.monotonic(), time.process_time()
+    if (place / "run").exists():
+        folder = RunFolder.open(place / "run")
+    else:
+        place.mkdir(parents=True, exist_ok=True)
+        folder = RunFolder.create(place / "run", job(place))
+    folder.tidy()
+    run_search(folder, folder.append, EngineControl(folder.append))
+    folder.close()
+    sessions = sum(isinstance(event, ev.RunStarted) for event in folder.events())
+    result = result_of(folder.state())
+    shutil.rmtree(place)
+    return {
+        "cell": cell.name,
+        **asdict(cell),
+        "sessions": sessions,
+        "seconds": time.monotonic() - began,
+        "cpu_seconds": time.process_time() - cpu_began,
+        "load": os.getloadavg()[0],
+        **{k: result[k] for k in ("metric", "status", "confirmed", "samples_needed", "drop",
+                                  "baseline", "final", "controls", "cost")},
+        "trials": [
+            {k: t[k] for k in ("kind", "step", "keep", "sparsity", "value", "params", "nonzero",
+                               "macs", "epochs", "seconds", "accepted")}
+            for t in result["trials"]
+        ],
+        "environment": jsonio.to_plain(describe()),
+    }  # fmt: skip
 
 
 C = TypeVar("C", bound=Named)

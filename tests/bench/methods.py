@@ -10,23 +10,14 @@ tests.bench.methods --summary`` prints the tables of what is there.
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine import events as ev
-from engine import jsonio
-from engine.control import EngineControl
 from engine.job import Budget, DataSpec, Goal, Job, Minimise
-from engine.report.result import result_of
-from engine.runs import RunFolder
-from tests.bench.cells import Bench, SearchCell, table
-from tests.bench.environment import describe
+from tests.bench.cells import Bench, SearchCell, searched, table
 
 MASK_EPOCHS = 15
 """Epochs of a fine-tune for masks: few images, and no norms whose statistics would help."""
@@ -71,8 +62,8 @@ def cells() -> list[Cell]:
         unet, arm="strategy:importance", epochs=ROUND_EPOCHS, fine_tunes=ROUNDS
     )  # fmt: skip
     found = [unet, replace(unet, table="latency", minimise="latency")]
-    many = replace(importance, fine_tunes=MANY_ROUNDS)
-    for each in (replace(many, model="small_unet"), unet, many):
+    many = replace(importance, model="small_unet", fine_tunes=MANY_ROUNDS)
+    for each in (many, unet):
         found += [replace(each, table="tolerances", tolerance=t) for t in TOLERANCES]
     for model in ("ternaus_nuclei", "ternaus_buildings"):
         found += [replace(cell, model=model) for cell in (unet, importance)]
@@ -98,55 +89,22 @@ def files(cell: Cell, shared: Path) -> tuple[Path, Path]:
 
 
 def run(cell: Cell, shared: Path) -> dict[str, Any]:
-    """One search in this process, gone on with where an earlier process was ended; its figures."""
-    from engine.search.session import run_search
+    """One search in this process; its figures."""
     from tests.bench.methods_arms import arm
 
-    place = Path(tempfile.gettempdir()) / "secateur-methods" / cell.name.replace("/", "-")
-    began, cpu_began = time.monotonic(), time.process_time()
-    with arm(cell.arm) as (strategy, criterion):
-        folder = (
-            RunFolder.open(place)
-            if place.exists()
-            else _begun(cell, shared, place, strategy, criterion)
-        )
-        folder.tidy()
-        run_search(folder, folder.append, EngineControl(folder.append))
-        folder.close()
-    sessions = sum(isinstance(event, ev.RunStarted) for event in folder.events())
-    result = result_of(folder.state())
-    shutil.rmtree(place)
-    return {
-        "cell": cell.name,
-        **asdict(cell),
-        "sessions": sessions,
-        "seconds": time.monotonic() - began,
-        "cpu_seconds": time.process_time() - cpu_began,
-        "load": os.getloadavg()[0],
-        **{k: result[k] for k in ("metric", "status", "confirmed", "samples_needed", "drop",
-                                  "baseline", "final", "controls", "cost")},
-        "trials": [
-            {k: t[k] for k in ("kind", "step", "keep", "sparsity", "value", "params", "nonzero",
-                               "macs", "epochs", "seconds", "accepted")}
-            for t in result["trials"]
-        ],
-        "environment": jsonio.to_plain(describe()),
-    }  # fmt: skip
-
-
-def _begun(cell: Cell, shared: Path, place: Path, strategy: str, criterion: str) -> RunFolder:
-    """The run folder of a cell, with its job."""
     model, data = files(cell, shared)
-    place.parent.mkdir(exist_ok=True)
-    job = Job(
-        model=str(model),
-        data=DataSpec(source=str(data), seen="no"),
-        goal=Goal(tolerance=cell.tolerance, minimise=cell.minimise),
-        budget=Budget(epochs=cell.epochs, max_trials=cell.fine_tunes),
-        strategy=strategy,  # type: ignore[arg-type]
-        criterion=criterion, seed=cell.seed, controls=cell.controls, export=(),
-    )  # fmt: skip
-    return RunFolder.create(place, job)
+    with arm(cell.arm) as (strategy, criterion):
+        return searched(
+            cell,
+            lambda _: Job(
+                model=str(model),
+                data=DataSpec(source=str(data), seen="no"),
+                goal=Goal(tolerance=cell.tolerance, minimise=cell.minimise),
+                budget=Budget(epochs=cell.epochs, max_trials=cell.fine_tunes),
+                strategy=strategy,  # type: ignore[arg-type]
+                criterion=criterion, seed=cell.seed, controls=cell.controls, export=(),
+            ),
+        )  # fmt: skip
 
 
 def summary(lines: Sequence[dict[str, Any]]) -> None:

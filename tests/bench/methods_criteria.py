@@ -283,36 +283,43 @@ def at_value(points: Sequence[dict[str, Any]], value: float, key: str) -> float 
 
 
 def summary(lines: Sequence[dict[str, Any]]) -> None:
-    """A table of each kind."""
-    rows = [("cell", "value cut", "value", "nonzero", "MACs", "scoring CPU s")]
-    for line in (x for x in lines if x["table"] == "criteria"):
-        rows.append((
-            line["cell"], f"{line['value_cut']:.4f}", f"{line['value']:.4f}",
-            f"{line['nonzero']:,}", f"{line['macs']:,}", f"{line['scoring_cpu_s']:.1f}",
-        ))  # fmt: skip
+    """A table of each kind; what differs by less than two standard errors is noise."""
+    criteria = [x for x in lines if x["table"] == "criteria"]
+    seeds = sorted({x["seed"] for x in criteria})
+    values = {(x["arm"], x["seed"]): 100 * x["value"] for x in criteria}
+    rows = [("criterion", "points", "above random", "nonzero", "MACs", "scoring CPU s", "seeds")]
+    for arm in CRITERIA:
+        of_arm = [x for x in criteria if x["arm"] == arm]
+        both = [s for s in seeds if (arm, s) in values and ("random", s) in values]
+        if of_arm:
+            rows.append((
+                arm, _mean([100 * x["value"] for x in of_arm]),
+                _mean([values[arm, s] - values["random", s] for s in both]),
+                f"{of_arm[0]['nonzero']:,}", f"{of_arm[0]['macs']:,}",
+                f"{statistics.median(x['scoring_cpu_s'] for x in of_arm):.1f}", str(len(of_arm)),
+            ))  # fmt: skip
     table(rows)
-    rows = [("skeletons", "theta", "value", "keep", "nonzero", "stripes left")]
-    for line in (x for x in lines if x["table"] == "skeleton"):
-        rows.append((line["cell"], "", f"{line['value']:.4f}", "1", f"{line['nonzero']:,}", "1"))
-        rows += [
-            (p["arm"], f"{p['theta']:g}", f"{p['value']:.4f}", f"{p['keep']:.2f}",
-             f"{p['nonzero']:,}", f"{p['stripes_left']:.2f}")
-            for p in line["points"]
-        ]  # fmt: skip
+    skeletons = [x for x in lines if x["table"] == "skeleton"]
+    rows = [("skeletons", "theta", "points", "keep", "nonzero", "stripes left")]
+    for model in sorted({x["model"] for x in skeletons}):
+        of_model = [x for x in skeletons if x["model"] == model]
+        rows.append((model, "0", _mean([100 * x["value"] for x in of_model]), "1", "", ""))
+        for index, point in enumerate(of_model[0]["points"]):
+            found = [x["points"][index] for x in of_model]
+            rows.append((
+                f"{model}, {point['arm']}", f"{point['theta']:g}",
+                _mean([100 * p["value"] for p in found]),
+                *(f"{statistics.fmean(p[k] for p in found):{f}}"
+                  for k, f in (("keep", ".2f"), ("nonzero", ",.0f"), ("stripes_left", ".2f"))),
+            ))  # fmt: skip
     table(rows)
-    rows = [("skeletons at equal value", "arm", "value", "nonzero", "of mixed-dynamic", "MACs")]
-    for line in (x for x in lines if x["table"] == "skeleton"):
-        arms = {arm: [p for p in line["points"] if p["arm"] == arm] for arm in ARMS}
+    rows = [("at equal value, of mixed-dynamic", "percent more nonzero", "percent more MACs",
+             "seeds")]  # fmt: skip
+    for model in sorted({x["model"] for x in skeletons}):
         for arm in list(ARMS)[1:]:
-            for point in arms[arm]:
-                same = [at_value(arms["mixed-dynamic"], point["value"], k) for k in SIZES]
-                shares = [
-                    "" if v is None else f"{point[k] / v:.2f}"
-                    for k, v in zip(SIZES, same, strict=True)
-                ]
-                rows.append(
-                    (line["cell"], arm, f"{point['value']:.4f}", f"{point['nonzero']:,}", *shares)
-                )
+            more = [beside(x["points"], arm) for x in skeletons if x["model"] == model]
+            counts = [[seed[k] for seed in more if k in seed] for k in SIZES]
+            rows.append((f"{model}, {arm}", *map(_mean, counts), str(len(counts[0]))))
     table(rows)
     rows = [("step of", "CPU s", "of plain")]
     for line in (x for x in lines if x["table"] == "cost"):
@@ -321,6 +328,29 @@ def summary(lines: Sequence[dict[str, Any]]) -> None:
             for name, value in line["step_cpu_s"].items()
         ]
     table(rows)
+
+
+def beside(points: Sequence[dict[str, Any]], arm: str) -> dict[str, float]:
+    """By how many percent an arm's models are larger than mixed-dynamic ones of equal value.
+
+    The mean over those of its points whose value the others reach; without any, nothing.
+    """
+    others = [p for p in points if p["arm"] == "mixed-dynamic"]
+    found = {}
+    for key in SIZES:
+        same = [(p[key], at_value(others, p["value"], key)) for p in points if p["arm"] == arm]
+        logs = [float(np.log(own / other)) for own, other in same if other is not None]
+        if logs:
+            found[key] = 100.0 * float(np.expm1(statistics.fmean(logs)))
+    return found
+
+
+def _mean(values: Sequence[float]) -> str:
+    """Mean and its standard error."""
+    if len(values) < 2:
+        return "".join(f"{v:.2f}" for v in values)
+    error = statistics.stdev(values) / len(values) ** 0.5
+    return f"{statistics.fmean(values):.2f} +- {error:.2f}"
 
 
 BENCH = Bench(

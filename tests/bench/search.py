@@ -2,36 +2,26 @@
 
     python -m tests.bench.search [--shared DIR] [--table NAME ...] [--list] [CELL ...]
 
-A cell is one search; none takes over 30 minutes on two quiet cores. Each finished one is appended
-to ``results/search.jsonl`` and not run again (``--again`` does), so that a next run goes on where
-this one ended. All arms of a comparison have the same 20,000 training images, the same epochs a
-fine-tune and the same verdict; figures are of the report split. ``python -m tests.bench.search
---summary`` prints the tables of what is there.
+A cell is one search; none but those with the full data takes over 30 minutes on two quiet cores.
+One that was ended goes on from its run folder, among temporary files. Each finished one is appended
+to ``results/search.jsonl`` and not run again (``--again`` does). All arms of a comparison have the
+same 20,000 training images, the same epochs a fine-tune and the same verdict; figures are of the
+report split. ``python -m tests.bench.search --summary`` prints the tables of what is there.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engine import events as ev
-from engine import jsonio
-from engine.control import EngineControl
 from engine.data.sample import sample_model_path
 from engine.job import Budget, DataSpec, Goal, Job
-from engine.report.result import result_of
-from engine.runs import RunFolder
-from engine.runstate import fold_all
-from tests.bench.cells import Bench, SearchCell, table
-from tests.bench.environment import describe
+from tests.bench.cells import Bench, SearchCell, searched, table
 
 SUBSET = 20_000
 FINE_TUNES = 6
@@ -118,57 +108,29 @@ def cells() -> list[Cell]:
 
 def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
     """One search in this process; its figures."""
-    from engine.search.session import run_search
     from tests.bench.search_arms import arm
 
-    model, data = MODELS[cell.model]
-    began, cpu_began = time.monotonic(), time.process_time()
     memory: list[float] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="secateur-bench-") as scratch,
-        arm(cell.arm, cell.seed, memory) as strategy,
-    ):
-        if cell.model in SMALL:
-            model_path, source = small_net(
-                shared / "data" / data, cell.seed, Path(scratch), SMALL[cell.model]
-            )
-        else:
-            model_path = shared / "models" / model if model else sample_model_path()
-            source = _data(shared / "data" / data, cell.subset, Path(scratch))
-        job = Job(
-            model=str(model_path), data=DataSpec(source=source, seen="no"),
-            goal=Goal(tolerance=cell.tolerance),
-            budget=Budget(epochs=cell.epochs, max_trials=cell.fine_tunes),
-            strategy=strategy,  # type: ignore[arg-type]
-            seed=cell.seed, controls=cell.controls, export=(),
-        )  # fmt: skip
-        folder = RunFolder.create(Path(scratch) / "run", job)
-        told: list[ev.Event] = []
+    with arm(cell.arm, cell.seed, memory) as strategy:
+        figures = searched(cell, lambda place: _job(cell, shared, place, strategy))
+    return {**figures, "resident_mib": memory}
 
-        def emit(event: ev.Event) -> None:
-            folder.append(event)
-            if not isinstance(event, ev.TRANSIENT):
-                told.append(event)
 
-        run_search(folder, emit, EngineControl(emit))
-        folder.close()
-        result = result_of(fold_all(told))
-    return {
-        "cell": cell.name,
-        **asdict(cell),
-        "seconds": time.monotonic() - began,
-        "cpu_seconds": time.process_time() - cpu_began,
-        "load": os.getloadavg()[0],
-        **{k: result[k] for k in ("status", "confirmed", "samples_needed", "drop", "baseline",
-                                  "final", "controls", "cost")},
-        "trials": [
-            {k: t[k] for k in ("kind", "step", "keep", "sparsity", "value", "nonzero", "macs",
-                               "epochs", "seconds", "accepted")}
-            for t in result["trials"]
-        ],
-        "resident_mib": memory,
-        "environment": jsonio.to_plain(describe()),
-    }  # fmt: skip
+def _job(cell: Cell, shared: Path, place: Path, strategy: str) -> Job:
+    """The job of a cell; its data and what is trained for it lie in ``place``."""
+    model, data = MODELS[cell.model]
+    if cell.model in SMALL:
+        model_path, source = small_net(shared / "data" / data, cell.seed, place, SMALL[cell.model])
+    else:
+        model_path = shared / "models" / model if model else sample_model_path()
+        source = _data(shared / "data" / data, cell.subset, place)
+    return Job(
+        model=str(model_path), data=DataSpec(source=source, seen="no"),
+        goal=Goal(tolerance=cell.tolerance),
+        budget=Budget(epochs=cell.epochs, max_trials=cell.fine_tunes),
+        strategy=strategy,  # type: ignore[arg-type]
+        seed=cell.seed, controls=cell.controls, export=(),
+    )  # fmt: skip
 
 
 def small_net(source: Path, seed: int, scratch: Path, epochs: int) -> tuple[Path, str]:
