@@ -4,7 +4,7 @@
 
 A cell takes some minutes on two quiet cores. Each finished one is appended to
 ``results/methods_criteria.jsonl`` and not run again (``--again`` does). All cells of a model have
-the same training images, epochs and settings; values are of the search split. ``--summary`` prints
+the same training images, epochs and settings; values are of the report split. ``--summary`` prints
 the tables of what is there.
 
 ``criteria``: every group cut to the same share of its channels, ranked by one criterion, then
@@ -32,7 +32,6 @@ from engine.channels.plan import plan_uniform
 from engine.channels.surgery import cut
 from engine.control import EngineControl
 from engine.criteria import score
-from engine.data.sample import sample_model_path
 from engine.job import DataSpec, Job
 from engine.modelfile.rebuild import build, weights_of
 from engine.search.context import Context
@@ -51,7 +50,6 @@ from tests.bench.search import SMALL_EPOCHS, small_net
 
 MODELS = {
     "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
-    "digits": ("", "digits"),
     "small": ("", "fashion_mnist.npz"),
 }
 CRITERIA = (
@@ -94,7 +92,7 @@ def cells() -> list[Cell]:
     found = [Cell(table="cost", model="vgg_fashion", arm="step")]
     for seed in range(SEEDS):
         found += [
-            Cell(table="skeleton", model="digits", arm="curves", seed=seed, epochs=10),
+            Cell(table="skeleton", model="vgg_fashion", arm="curves", seed=seed, epochs=4),
             Cell(table="skeleton", model="small", arm="curves", seed=seed, epochs=4),
         ]
         found += [
@@ -108,14 +106,12 @@ def needs(cell: Cell, shared: Path) -> Sequence[Path]:
     """The model and the data of a cell."""
     model, data = MODELS[cell.model]
     places = (shared / "models" / model if model else None, shared / "data" / data)
-    return [place for place in places if place is not None and cell.model != "digits"]
+    return [place for place in places if place is not None]
 
 
 def _files(cell: Cell, shared: Path, scratch: Path) -> tuple[Path, str]:
     """Model and data source of a cell."""
     model, data = MODELS[cell.model]
-    if cell.model == "digits":
-        return sample_model_path(), data
     if cell.model == "small":
         return small_net(shared / "data" / data, cell.seed, scratch, SMALL_EPOCHS)
     return shared / "models" / model, str(shared / "data" / data)
@@ -252,9 +248,9 @@ def _tune(model: keras.Model, context: Context, **more: Any) -> None:
 
 
 def _value(model: keras.Model, context: Context) -> float:
-    """On the search split, after its norms were estimated anew."""
+    """On the report split, by which nothing here is chosen, after norms were estimated anew."""
     reestimate_norms(model, context.data.train.images, preprocess=context.transform)
-    part = context.data.search
+    part = context.data.report
     outputs = predict_outputs(model, part.images, preprocess=context.transform)
     return context.measure.value(context.measure.rows(outputs, part.labels))
 
