@@ -55,10 +55,11 @@ class Told:
 
     ``margin`` is how far the value lies above floor plus guard, in the metric's unit and turned
     so that positive is good; ``drop`` how far below the target. ``keep`` and ``sparsity`` are what
-    was reached; ``objective`` is what the goal minimises. ``kept`` says that its weights are at
-    hand to go on from, accepted or not. A failed trial has no value. ``strengths`` have, by group
-    that can be cut, what its channels score over their mean, the weakest first; after a fine-tune
-    with importance weights.
+    was reached; ``objective`` is what the goal minimises. ``rise`` is by how much less would have
+    been lost after the epochs that were left out, as far as whole fine-tunes tell. ``kept`` says
+    that its weights are at hand to go on from, accepted or not. A failed trial has no value.
+    ``strengths`` have, by group that can be cut, what its channels score over their mean, the
+    weakest first; after a fine-tune with importance weights.
     """
 
     trial: int
@@ -69,6 +70,7 @@ class Told:
     margin: float | None
     passed: bool
     objective: float | None
+    rise: float = 0.0
     kept: bool = False
     strengths: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 

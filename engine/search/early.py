@@ -64,6 +64,11 @@ class EarlyEnd:
         hoped = margin + GRANTED * max(0.0, *rises)
         return "reject" if hoped < -HOPELESS * self.tolerance else None
 
+    def rise(self, done: int) -> float:
+        """What the epochs after so many have been worth to whole fine-tunes, in the mean."""
+        rises = [whole[-1] - whole[done - 1] for whole in self._whole if 0 < done < len(whole)]
+        return sum(rises) / len(rises) if rises else 0.0
+
     def end(self, margin: float | None) -> None:
         """It ended with this margin, judged anew; only whole ones tell of the rise."""
         if margin is not None and len(self._margins) == self.epochs:

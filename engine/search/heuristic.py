@@ -189,14 +189,14 @@ class Fall:
     _whole: float = 0.0
 
     def note(self, reduction: float, told: Told) -> None:
-        """Take in what came of a fine-tune."""
+        """Take in what came of a fine-tune, as if it had not ended early."""
         if told.passed:
             self.holds = max(self.holds, reduction)
         self.failed = self.failed or not told.passed
         if told.margin is None or told.drop is None or reduction <= 1.0:
             return
         self._whole = max(0.0, told.margin + told.drop)
-        self._drops.append((math.log(reduction) ** FALL, told.drop))
+        self._drops.append((math.log(reduction) ** FALL, told.drop - told.rise))
 
     def crossing(self) -> float:
         """The reduction at which the margin is spent; infinite where nothing was lost so far."""

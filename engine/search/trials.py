@@ -262,7 +262,8 @@ class TrialRunner:
         self._early.end(told_of(done, self._target).margin)
         if trained == epochs:
             return done
-        numbers = {**done.why.numbers, "planned_epochs": epochs}
+        left_out = {"planned_epochs": epochs, "rise": self._early.rise(trained)}
+        numbers = {**done.why.numbers, **left_out}
         return replace(done, why=replace(done.why, numbers=numbers))
 
     def _sweep(self, trial: int, ask: Ask) -> ev.TrialDone:
@@ -478,7 +479,7 @@ def gradients_of(
 
 def told_of(done: ev.TrialDone, target: Target) -> Told:
     """What a strategy is told of a finished trial, live or from the journal."""
-    guard = done.why.numbers.get("guard")
+    guard, rise = (done.why.numbers.get(name) for name in ("guard", "rise"))
     drop = None if done.value is None else target.sign * (target.value - done.value)
     margin = None
     if drop is not None:
@@ -492,5 +493,6 @@ def told_of(done: ev.TrialDone, target: Target) -> Told:
         margin=margin,
         passed=done.accepted,
         objective=None if done.sizes is None else done.sizes.objective,
+        rise=rise if isinstance(rise, float) else 0.0,
         kept=done.checkpoint is not None,
     )

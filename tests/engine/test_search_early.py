@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,16 @@ def test_that_one_that_ended_early_tells_nothing_of_the_rise() -> None:
     early.end(0.007)
     early.begin()
     assert [early.look(-0.5) for _ in range(4)] == [None] * 4
+
+
+def test_that_the_rise_is_the_mean_of_whole_fine_tunes_alone() -> None:
+    early = watched((-0.03, -0.02, -0.02, -0.01, 0.0), (-0.02, -0.02, -0.01, 0.0, 0.01))
+    early.look(0.5)
+    early.end(0.9)
+    assert early.rise(3) == pytest.approx(0.02)
+    assert early.rise(1) == pytest.approx(0.03)
+    assert early.rise(5) == 0.0
+    assert watched().rise(3) == 0.0
 
 
 @given(first=st.tuples(*[MARGINS] * 5), second=st.tuples(*[MARGINS] * 5), epoch=st.integers(1, 4))

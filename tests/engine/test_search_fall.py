@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,15 @@ def test_that_a_model_that_gained_at_first_is_gone_back_with_to_between_both() -
     back = fall.back(31.5)
     assert back is not None
     assert 17.5 < back < 22.0
+
+
+def test_that_one_that_ended_early_counts_as_what_it_would_have_come_to() -> None:
+    whole, cut_short = Fall(), Fall()
+    for fall in (whole, cut_short):
+        fall.note(4.0, told_by_the_law(4.0, 10.0))
+    whole.note(20.0, told_by_the_law(20.0, 10.0))
+    cut_short.note(20.0, replace(told_by_the_law(20.0, 10.0, luck=-0.02), rise=0.02))
+    assert cut_short.crossing() == pytest.approx(whole.crossing())
 
 
 def told_by_the_law(reduction: float, met_at: float, luck: float = 0.0, gain: float = 0.0) -> Told:
