@@ -20,7 +20,7 @@ from engine.job import Budget, DataSpec, Goal, Job, Minimise
 from tests.bench.cells import Bench, SearchCell, searched, table
 
 MASK_EPOCHS = 30
-"""Epochs of a fine-tune for masks: 17 steps each, and no norms whose statistics would help."""
+"""Epochs of a fine-tune for masks: few images, and no norms whose statistics would help."""
 
 ROUND_EPOCHS, ROUNDS, MANY_ROUNDS = 5, 10, 30
 """Epochs and number of the fine-tunes between which importance weights take channels away; many,

@@ -11,6 +11,8 @@ report split. ``python -m tests.bench.search --summary`` prints the tables of wh
 
 from __future__ import annotations
 
+import math
+import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +34,7 @@ PUBLISHED_FINE_TUNES = 16
 CANDIDATES = 50
 """Of one process whose memory is watched."""
 
+GRID_SIDE = 8
 FLOOR_SEEDS = 30
 SMALL_TRAIN, SMALL_JUDGED = 6_000, 10_000
 """Images that a small net is trained on, and others that halve into search and report split."""
@@ -73,7 +76,10 @@ def cells() -> list[Cell]:
     )
     found = [digits]
     found.append(replace(digits, table="memory", arm="memory", epochs=1, fine_tunes=CANDIDATES))
-    found += [replace(digits, table="grid", epochs=10, arm=f"grid_row:{row}") for row in range(8)]
+    found += [
+        replace(digits, table="grid", epochs=10, arm=f"grid_row:{row}of{GRID_SIDE}")
+        for row in range(GRID_SIDE)
+    ]
     found.append(replace(digits, table="grid", epochs=10))
     arms = ("heuristic", "unstructured", "structured", "tpe", "three-step")
     for model, seeds in (
@@ -90,7 +96,9 @@ def cells() -> list[Cell]:
     found += [replace(vgg, tolerance=t) for t in (0.0025, 0.005, 0.02, 0.05)]
     for what in ("allocation", "norms", "teacher", "warm_start", "early"):
         found.append(replace(vgg, table="ablation", arm=f"without:{what}"))
-    found += [replace(vgg, table="grid", arm=f"grid_row:{row}") for row in range(8)]
+    found += [
+        replace(vgg, table="grid", arm=f"grid_row:{row}of{GRID_SIDE}") for row in range(GRID_SIDE)
+    ]
     small = Cell(
         table="floor", model="small", arm="heuristic", tolerance=0.02, epochs=2 * EPOCHS,
         subset=None,
@@ -186,7 +194,7 @@ def summary(lines: Sequence[dict[str, Any]]) -> None:
     head = ("cell", "status", "nonzero", "x", "MACs x", "int8 gzip", "drop", "epochs", "minutes")
     rows: list[Sequence[str]] = [head]
     for line in lines:
-        if line["table"] == "floor":
+        if line["table"] in ("floor", "law"):
             continue
         base, final, drop = line["baseline"], line["final"], line["drop"]
         rows.append((
@@ -201,6 +209,10 @@ def summary(lines: Sequence[dict[str, Any]]) -> None:
         by_arm = {x["arm"]: x for x in lines
                   if x["table"] == "arms" and (x["model"], x["seed"]) == wanted}  # fmt: skip
         sys.stdout.write(f"arms, {wanted[0]}, seed {wanted[1]}: {beside(by_arm)}\n")
+    for model in ("digits", "vgg_fashion"):
+        sys.stdout.write(f"grid, {model}: {against_grid(lines, model)}\n")
+    for model in SMALL:
+        sys.stdout.write(f"law, without gain, {model}: {without_gain(lines, model)}\n")
     for arm_name in ("heuristic", "without:guard"):
         held = [x for x in lines if x["table"] == "floor" and x["arm"] == arm_name and x["drop"]]
         if held:
@@ -210,6 +222,42 @@ def summary(lines: Sequence[dict[str, Any]]) -> None:
                 f" median overshoot {100 * float(np.median(left)):.2f} points of"
                 f" {100 * held[0]['tolerance']:.0f}\n"
             )
+
+
+def against_grid(lines: Sequence[dict[str, Any]], model: str) -> str:
+    """The default search against the best of 8 x 8 fine-tunes; against 10 x 10 as computed."""
+    rows = [x for x in lines if x["model"] == model and x["arm"].startswith("grid_row")]
+    own = [x for x in lines if x["model"] == model and x["arm"] == "heuristic" and x["seed"] == 0
+           and x["table"] in ("grid", "arms") and x["tolerance"] == rows[0]["tolerance"]
+           ] if rows else []  # fmt: skip
+    if len(rows) < GRID_SIDE or not own:
+        return f"{len(rows)} of {GRID_SIDE} rows so far"
+    held = [t["nonzero"] for x in rows for t in x["trials"] if t["accepted"]]
+    epochs, seconds = (sum(x["cost"][key] for x in rows) for key in ("epochs", "seconds"))
+    cost, nonzero = own[0]["cost"], own[0]["final"]["nonzero"]
+    return (
+        f"best of the grid {min(held, default=0):,} nonzero, the search {nonzero:,};"
+        f" {epochs / cost['epochs']:.1f}x fewer epochs,"
+        f" {seconds / cost['seconds']:.1f}x less time in fine-tunes;"
+        f" {epochs * (10 / GRID_SIDE) ** 2 / cost['epochs']:.1f}x fewer epochs than 10 x 10"
+    )
+
+
+def without_gain(lines: Sequence[dict[str, Any]], model: str) -> str:
+    """How much larger results are when the law has no number for what training alone gains."""
+    by_seed: dict[str, dict[int, float]] = {"heuristic": {}, "without:gain": {}}
+    for line in lines:
+        if line["model"] == model and line["arm"] in by_seed and line["status"] == "met":
+            by_seed[line["arm"]][line["seed"]] = math.log(line["final"]["nonzero"])
+    both = by_seed["heuristic"].keys() & by_seed["without:gain"].keys()
+    more = [by_seed["without:gain"][seed] - by_seed["heuristic"][seed] for seed in sorted(both)]
+    if len(more) < 2:
+        return "too few yet"
+    error = statistics.stdev(more) / len(more) ** 0.5
+    return (
+        f"{math.exp(statistics.fmean(more)):.2f}x nonzero, a standard error of {error:.2f},"
+        f" {len(more)} seeds"
+    )
 
 
 def beside(by_arm: dict[str, dict[str, Any]]) -> str:

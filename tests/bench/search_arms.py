@@ -16,8 +16,6 @@ from engine.events import Why
 from engine.search import accepted, context, heuristic, session, trials, verdict
 from engine.search.asking import Ask, Asking, Limits
 
-GRID_SIDE = 8
-
 
 def tpe(limits: Limits, *, seed: int) -> Asking:
     """Optuna's TPE over (keep, sparsity), each candidate fine-tuned from the dense model.
@@ -42,13 +40,13 @@ def tpe(limits: Limits, *, seed: int) -> Asking:
             study.tell(trial, told.objective if told.passed else 1e8 * (1.0 + below))
 
 
-def grid_row(limits: Limits, *, row: int) -> Asking:
+def grid_row(limits: Limits, *, row: int, side: int) -> Asking:
     """One row of the brute-force grid: one keep ratio, every sparsity, from the dense model."""
-    keep = 1.0 - row / GRID_SIDE
-    for column in range(GRID_SIDE):
+    keep = 1.0 - row / side
+    for column in range(side):
         yield Ask(
-            kind="fine_tune", step="trade_off", keep=keep, sparsity=column / GRID_SIDE,
-            why=Why(code="grid", numbers={"keep": keep, "sparsity": column / GRID_SIDE}),
+            kind="fine_tune", step="trade_off", keep=keep, sparsity=column / side,
+            why=Why(code="grid", numbers={"keep": keep, "sparsity": column / side}),
         )  # fmt: skip
 
 
@@ -75,7 +73,8 @@ def arm(name: str, seed: int, memory: list[float]) -> Iterator[str]:
         with _strategy(lambda limits: tpe(limits, seed=seed)):
             yield "grid"
     elif kind == "grid_row":
-        with _strategy(lambda limits: grid_row(limits, row=int(detail))):
+        row, side = map(int, detail.split("of"))
+        with _strategy(lambda limits: grid_row(limits, row=row, side=side)):
             yield "grid"
     elif kind == "memory":
         with _strategy(lambda limits: watched(limits, memory=memory)):
