@@ -3,7 +3,8 @@
 Sawant et al., Applied Sciences 12(21):11184, 2022; in the most economical reading. Each round
 removes the weakest channels of the weakest group for as long as the error stays inside the
 tolerance; a group that breaks it is restored and done for this round. When all are done the net is
-trained on with its importance weights, which ranks what is left anew, and the next round begins.
+trained on with its importance weights, which ranks what is left anew, and the next round begins,
+until one takes hardly anything.
 Owns the order of decisions and nothing else; see :mod:`engine.search.asking`.
 """
 
@@ -16,6 +17,10 @@ from engine.search.asking import Ask, Asking, Limits, Told
 
 SHARE = 0.25
 """Share of a group's channels that goes at a time, at least one."""
+
+LEAST_ROUND = 0.05
+"""A round that would take less than this share of the channels left is not worth a fine-tune: it is
+the tolerance that ends the search, and not how often a net can be trained."""
 
 NEAR_MISS = 1.0
 """A round that failed by less than this share of the tolerance is trained on, once."""
@@ -33,7 +38,7 @@ def importance(limits: Limits) -> Asking:
     while left > 0 and held.strengths:
         whole = {group: len(found) for group, found in held.strengths.items()}
         widths = yield from _remove(held, whole, limits)
-        if widths == whole:
+        if sum(widths.values()) > (1.0 - LEAST_ROUND) * sum(whole.values()):
             return
         told = yield _train(held, _keep(widths, limits), widths, "round")
         left -= 1

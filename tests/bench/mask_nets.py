@@ -4,8 +4,7 @@
 
 ``ternaus_nuclei`` and ``ternaus_buildings``: TernausNet (Iglovikov and Shvets, arXiv 1801.05746), a
 U-Net whose encoder is VGG-11, at quarter width; on the cell nuclei, or on CamVid's buildings
-against the rest. ``small_unet``: three levels, on the nuclei at half their size. Only train parts
-are seen.
+against the rest. Only train parts are seen. :func:`unet` is a small net for tests.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ QUARTER = 16
 
 BUILDING = 1
 
-NAMES = ("ternaus_nuclei", "ternaus_buildings", "small_unet")
+NAMES = ("ternaus_nuclei", "ternaus_buildings")
 
 
 def ternaus(shape: tuple[int, int, int], *, filters: int = QUARTER) -> keras.Model:
@@ -85,11 +84,11 @@ def unet(shape: tuple[int, int, int], *, filters: int = 8, levels: int = 3) -> k
     return keras.Model(inputs, layers.Conv2D(1, 1, activation="sigmoid", name="mask")(x))
 
 
-def nuclei(source: Path, *, step: int = 1) -> Arrays:
-    """The cell nuclei, every ``step``-th pixel of them."""
+def nuclei(source: Path) -> Arrays:
+    """The cell nuclei."""
     with np.load(source) as file:
         names = ("x_train", "y_train", "x_test", "y_test")
-        return {name: file[name][:, ::step, ::step] for name in names}
+        return {name: file[name] for name in names}
 
 
 def buildings(archive: Path) -> Arrays:
@@ -128,12 +127,9 @@ def made(name: str, shared: Path, folder: Path) -> tuple[Path, Path]:
     if name == "ternaus_buildings":
         arrays, epochs = buildings(shared / "data" / "camvid_192x256.zip"), 20
     else:
-        step, epochs = (2, 75) if name == "small_unet" else (1, 25)
-        arrays = nuclei(shared / "data" / "nuclei_128.npz", step=step)
-    shape = arrays["x_train"].shape[1:]
-    net = unet(shape) if name == "small_unet" else ternaus(shape)
+        arrays, epochs = nuclei(shared / "data" / "nuclei_128.npz"), 25
     np.savez(data, **arrays)  # type: ignore[arg-type]
-    train(net, arrays, epochs).save(model)
+    train(ternaus(arrays["x_train"].shape[1:]), arrays, epochs).save(model)
     return model, data
 
 

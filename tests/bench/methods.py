@@ -37,7 +37,6 @@ PUBLISHED = (
 
 MODELS = {
     "unet_nuclei": ("unet_nuclei.keras", "nuclei_128.npz"),
-    "small_unet": ("", "nuclei_128.npz"),
     "ternaus_nuclei": ("", "nuclei_128.npz"),
     "ternaus_buildings": ("", "camvid_192x256.zip"),
     "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
@@ -64,7 +63,7 @@ def cells() -> list[Cell]:
     )  # fmt: skip
     found = [unet]
     found += [replace(unet, table="latency", minimise="latency", seed=s) for s in range(SEEDS)]
-    many = replace(importance, model="small_unet", fine_tunes=MANY_ROUNDS)
+    many = replace(importance, fine_tunes=MANY_ROUNDS)
     for each in (many, replace(unet, epochs=MASK_EPOCHS // 2)):
         found += [replace(each, table="tolerances", tolerance=t) for t in TOLERANCES]
     for model in ("ternaus_nuclei", "ternaus_buildings"):

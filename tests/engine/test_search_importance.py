@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -139,6 +140,18 @@ def test_that_it_ends_where_training_does_not_mend() -> None:
     assert failed
     assert failed[-1] is broken[-1][1]
     assert len(failed) <= 2, "one that was close is trained on, once"
+
+
+def test_that_a_round_that_takes_hardly_anything_is_the_end() -> None:
+    harm = harm_of({"g1": 1.0, "g2": 1.0, "g3": 1.0})
+    assert [ask.kind for ask, _ in drive(LIMITS, harm)].count("fine_tune") == 1
+    rounds = [
+        sum((ask.widths or WIDTHS).values())
+        for ask, _ in drive(replace(LIMITS, fine_tunes=12), harm_of(dict.fromkeys(WIDTHS, 0.003)))
+        if ask.kind == "fine_tune"
+    ]
+    assert len(rounds) > 2
+    assert all(after <= 0.95 * before for before, after in itertools.pairwise(rounds))
 
 
 def test_that_a_net_without_channels_to_remove_is_left_alone() -> None:
