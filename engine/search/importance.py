@@ -3,13 +3,15 @@
 Sawant et al., Applied Sciences 12(21):11184, 2022; in the most economical reading. Each round
 removes the weakest channels of the weakest group for as long as the error stays inside the
 tolerance; a group that breaks it is restored and done for this round. When all are done the net is
-trained on with its importance weights, which ranks what is left anew, and the next round begins,
-until one takes hardly anything.
+trained on with its importance weights, which ranks what is left anew, and the next round begins.
+The last one is that whose net breaks the tolerance even so: a round takes a least share whatever
+its probes say, which know nothing of what training mends.
 Owns the order of decisions and nothing else; see :mod:`engine.search.asking`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 
 from engine.events import Why
@@ -18,9 +20,8 @@ from engine.search.asking import Ask, Asking, Limits, Told
 SHARE = 0.25
 """Share of a group's channels that goes at a time, at least one."""
 
-LEAST_ROUND = 0.05
-"""A round that would take less than this share of the channels left is not worth a fine-tune: it is
-the tolerance that ends the search, and not how often a net can be trained."""
+LEAST_ROUND = 0.1
+"""Share of the channels left that every round takes, those first that broke the tolerance least."""
 
 NEAR_MISS = 1.0
 """A round that failed by less than this share of the tolerance is trained on, once."""
@@ -38,7 +39,7 @@ def importance(limits: Limits) -> Asking:
     while left > 0 and held.strengths:
         whole = {group: len(found) for group, found in held.strengths.items()}
         widths = yield from _remove(held, whole, limits)
-        if sum(widths.values()) > (1.0 - LEAST_ROUND) * sum(whole.values()):
+        if widths == whole:
             return
         told = yield _train(held, _keep(widths, limits), widths, "round")
         left -= 1
@@ -52,7 +53,7 @@ def importance(limits: Limits) -> Asking:
 
 def _remove(held: Told, whole: Widths, limits: Limits) -> Generator[Ask, Told, Widths]:
     """What is left of each group when every one of them has broken the tolerance once."""
-    widths = dict(whole)
+    widths, broke = dict(whole), dict[str, float]()
     still = {group for group in widths if widths[group] > limits.floors.get(group, 1)}
     while still:
         narrower = {g: _narrower(widths[g], limits.floors.get(g, 1)) for g in still}
@@ -67,10 +68,15 @@ def _remove(held: Told, whole: Widths, limits: Limits) -> Generator[Ask, Told, W
         )  # fmt: skip
         if told.drop is None or told.drop > limits.tolerance:
             still.remove(weakest)
+            broke[weakest] = math.inf if told.drop is None else told.drop
             continue
         widths = tried
         if widths[weakest] <= limits.floors.get(weakest, 1):
             still.remove(weakest)
+    for group in sorted(broke, key=lambda g: (broke[g], g)):
+        if sum(widths.values()) <= (1.0 - LEAST_ROUND) * sum(whole.values()):
+            break
+        widths[group] = _narrower(widths[group], limits.floors.get(group, 1))
     return widths
 
 
