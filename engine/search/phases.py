@@ -7,7 +7,7 @@ it trains is thrown away, and only its scores stay.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import keras
@@ -20,6 +20,7 @@ from engine.criteria import Inputs, Measured, Scores
 from engine.criteria.importance import folded_scales
 from engine.criteria.skeleton import by_group
 from engine.data import Part
+from engine.modelfile.graph import Weights
 from engine.modelfile.rebuild import build, weights_of
 from engine.search.context import Context
 from engine.search.models import Candidate, retrace
@@ -28,6 +29,7 @@ from engine.sparsity import skeleton as skeletons
 from engine.training import gate, removal
 from engine.training.beside import Beside
 from engine.training.finetune import fine_tune
+from engine.training.gradients import batch_gradients
 from engine.training.importance import ImportanceScales
 from engine.training.settings import FineTuneSettings, steps_per_epoch
 
@@ -68,6 +70,17 @@ def settings_of(context: Context) -> tuple[Part, FineTuneSettings]:
     part = context.data.train.sample(PHASE_STEPS * batch)
     epochs = math.ceil(PHASE_STEPS / steps_per_epoch(len(part), batch))
     return part, replace(context.settings, epochs=epochs, distill=0.0)
+
+
+def gradients_of(
+    context: Context, candidate: Candidate, control: EngineControl
+) -> Iterator[Weights]:
+    """The loss's gradients on training images, computed only when asked for."""
+    train = context.data.train
+    yield from batch_gradients(
+        build(candidate.graph, candidate.weights), candidate.graph, train.images, train.labels,
+        preprocess=context.transform, loss=context.loss, seed=context.job.seed, control=control,
+    )  # fmt: skip
 
 
 def importance(context: Context, candidate: Candidate, control: EngineControl) -> Scores:

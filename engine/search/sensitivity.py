@@ -1,10 +1,8 @@
 """Sensitivity first: what each channel group's narrowing costs, probed one group at a time.
 
-Owns the probes and their fixed subset. Each group alone is cut to a ladder of widths on the
-full-width model (readers of a removed channel see nothing), every batch norm takes the statistics
-of its batch (EagleEye, Li et al., ECCV 2020), and the answers are compared with the dense model's.
-One traced function serves them all: only weights are exchanged. What follows from the curves is
-:mod:`engine.search.allocation`'s.
+Owns the probes and their fixed subset. Each group alone is cut to a ladder of widths
+(:mod:`engine.search.narrowing`), and the answers are compared with the dense model's. What follows
+from the curves is :mod:`engine.search.allocation`'s.
 """
 
 from __future__ import annotations
@@ -16,13 +14,10 @@ import numpy as np
 
 from engine import events as ev
 from engine.channels.groups import ChannelGroup
-from engine.channels.oracle import reference
-from engine.channels.plan import plan_uniform
 from engine.control import EngineControl
 from engine.criteria import Scores
-from engine.modelfile.rebuild import build, keras_name
 from engine.search.context import Context
-from engine.training.norms import BatchNormed
+from engine.search.narrowing import BATCH, Narrowing
 from engine.training.settings import LossSpec
 
 LADDER = (0.75, 0.5, 0.3, 0.15, 0.08)
@@ -30,7 +25,6 @@ LADDER = (0.75, 0.5, 0.3, 0.15, 0.08)
 
 MOST_SAMPLES = 1024
 LEAST_SAMPLES = 128
-BATCH = 128
 
 MOST_MACS = 4e12
 """Multiply-adds that all probes together may take, about: it bounds the subset."""
@@ -81,13 +75,13 @@ def measure_sensitivity(
     if all((group.id, kept) in found for group, kept in wanted):
         return tuple(found.values())
     part = context.data.train.sample(samples_for(len(groups), macs))
-    probe = _Probe(context, scores, part.images, control)
+    probe = Narrowing(context, context.candidate, channels, scores, part.images, control)
     labels = part.labels[: len(probe.dense)]
     for group, kept in wanted:
         if (group.id, kept) in found:
             continue
         control.checkpoint()
-        outputs = probe(group, kept)
+        outputs = probe({group.id: kept / group.channels})
         point = ev.SensitivityMeasured(
             group=group.id, keep=kept / group.channels, kept=kept,
             value=context.measure.value(context.measure.rows(outputs, labels)),
@@ -135,57 +129,3 @@ def _binary(outputs: np.ndarray, from_logits: bool) -> np.ndarray:
     if from_logits:
         values = 1.0 / (1.0 + np.exp(-values))
     return np.clip(values, _SMALLEST, 1.0 - _SMALLEST)
-
-
-class _Probe:
-    """The full-width model, its outputs dense and with one group narrowed."""
-
-    def __init__(
-        self, context: Context, scores: Scores, images: np.ndarray, control: EngineControl
-    ) -> None:
-        self._context = context
-        self._scores = scores
-        self._images = images
-        self._control = control
-        self._batch = min(BATCH, len(images))
-        candidate = context.candidate
-        self._model = build(candidate.graph, candidate.weights)
-        self._forward = BatchNormed(self._model, context.transform)
-        self._variables = {
-            (name, spec.name): variable
-            for name, layer in candidate.graph.layers.items()
-            if layer.weights and layer.opaque is None
-            for spec, variable in zip(
-                layer.weights, self._model.get_layer(keras_name(name)).weights, strict=True
-            )
-        }
-        self.dense = self._run(self._forward)
-
-    def __call__(self, group: ChannelGroup, kept: int) -> np.ndarray:
-        """Outputs with the group cut to so many channels."""
-        candidate, channels = self._context.candidate, self._context.channels
-        plan = plan_uniform(channels, self._scores, {group.id: kept / group.channels})
-        graph, weights = reference(candidate.graph, candidate.weights, channels, plan)
-        if graph.layers != candidate.graph.layers:
-            # A new bias would need a new model, and all that it changes is a mean.
-            graph, weights = reference(
-                candidate.graph, candidate.weights, channels, plan, fold=False
-            )
-        if graph.layers != candidate.graph.layers:
-            model = build(graph, weights)
-            return self._run(BatchNormed(model, self._context.transform))
-        changed = [
-            (layer, name)
-            for layer, arrays in weights.items()
-            for name, array in arrays.items()
-            if array is not candidate.weights[layer][name]
-        ]
-        for layer, name in changed:
-            self._variables[layer, name].assign(weights[layer][name])
-        outputs = self._run(self._forward)
-        for layer, name in changed:
-            self._variables[layer, name].assign(candidate.weights[layer][name])
-        return outputs
-
-    def _run(self, forward: BatchNormed) -> np.ndarray:
-        return forward(self._images, batch_size=self._batch, control=self._control)

@@ -40,13 +40,13 @@ from engine.search.describe import counts
 from engine.search.heuristic import further, heuristic
 from engine.search.importance import importance
 from engine.search.models import Candidate, floors, removable_channels, smallest_keep
-from engine.search.phases import Phases
+from engine.search.phases import Phases, gradients_of
 from engine.search.published import grid, three_step
 from engine.search.sensitivity import measure_sensitivity
 from engine.search.single import structured, unstructured
 from engine.search.sizes import SizeMeter
 from engine.search.skeleton import skeleton
-from engine.search.trials import TrialRunner, gradients_of, told_of
+from engine.search.trials import TrialRunner, told_of
 from engine.search.verdict import Target
 from engine.training.evaluate import predict_outputs
 from engine.training.settings import steps_per_epoch

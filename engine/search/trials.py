@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from engine import events as ev
 from engine.control import EngineControl
 from engine.errors import SecateurError, TrialError
 from engine.job import Goal
-from engine.modelfile.graph import Weights
 from engine.modelfile.reader import open_model
 from engine.modelfile.rebuild import build, weights_of
 from engine.runs import RunFolder
@@ -33,8 +32,9 @@ from engine.search.controls import QuantizedFile
 from engine.search.describe import counts, layer_states
 from engine.search.early import EarlyEnd
 from engine.search.models import Candidate, cut_to, reached_keep, without_dead
+from engine.search.narrowing import Narrowings
 from engine.search.origin import origins_told
-from engine.search.phases import Phases
+from engine.search.phases import Phases, gradients_of
 from engine.search.sizes import SizeMeter
 from engine.search.survive import (
     OUT_OF_MEMORY,
@@ -49,7 +49,6 @@ from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity
 from engine.sparsity.settings import SparsitySettings
 from engine.training.evaluate import Predictor, batch_for, predict_outputs
 from engine.training.finetune import fine_tune
-from engine.training.gradients import batch_gradients
 from engine.training.norms import reestimate_norms
 from engine.training.settings import FineTuneSettings
 
@@ -98,6 +97,7 @@ class TrialRunner:
     ) -> None:
         self._context = context
         self._phases = phases
+        self._narrowings = Narrowings(context, phases, control)
         self._target = target
         self._folder = folder
         self._emit = emit
@@ -232,11 +232,15 @@ class TrialRunner:
         if ask.sparsity > 0:
             levels = context.levels(candidate, ask.sparsity)
             candidate = replace(candidate, weights=zeroed(candidate.weights, levels))
-        model = build(candidate.graph, candidate.weights)
-        self._reestimate(model)
-        part = context.data.search
-        images, labels = part.images[:PROBE_SAMPLES], part.labels[:PROBE_SAMPLES]
-        outputs = self._predict(model, images)
+        images = context.data.search.images[:PROBE_SAMPLES]
+        if ask.widths is not None and ask.sparsity == 0:
+            parent = self.arm(ask.parent).candidate
+            outputs = self._narrowings.outputs(parent, ask.widths, images)
+        else:
+            model = build(candidate.graph, candidate.weights)
+            self._reestimate(model)
+            outputs = self._predict(model, images)
+        labels = context.data.search.labels[: len(outputs)]
         value = context.measure.value(context.measure.rows(outputs, labels))
         sizes = counts(candidate.graph, candidate.weights)
         return self._done(
@@ -464,17 +468,6 @@ class TrialRunner:
             checkpoint=None,
             why=ev.Why(code="failed", numbers={"message": error.message}),
         )  # fmt: skip
-
-
-def gradients_of(
-    context: Context, candidate: Candidate, control: EngineControl
-) -> Iterator[Weights]:
-    """The loss's gradients on training images, computed only when asked for."""
-    train = context.data.train
-    yield from batch_gradients(
-        build(candidate.graph, candidate.weights), candidate.graph, train.images, train.labels,
-        preprocess=context.transform, loss=context.loss, seed=context.job.seed, control=control,
-    )  # fmt: skip
 
 
 def told_of(done: ev.TrialDone, target: Target) -> Told:

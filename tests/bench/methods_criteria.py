@@ -36,8 +36,7 @@ from engine.job import DataSpec, Job
 from engine.modelfile.rebuild import build, weights_of
 from engine.search.context import Context
 from engine.search.models import Candidate, reached_keep, without_dead
-from engine.search.phases import Phases
-from engine.search.trials import gradients_of
+from engine.search.phases import Phases, gradients_of
 from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity
 from engine.sparsity.skeleton import PenaltyKind, Skeletons, SkeletonSettings, pull_for
 from engine.training.evaluate import predict_outputs

@@ -14,6 +14,7 @@ from engine.data.sample import sample_model_path
 from engine.job import DataSpec, Job
 from engine.modelfile.rebuild import build
 from engine.search.context import Context, complete, open_data, open_files
+from engine.search.narrowing import BATCH
 from engine.search.sensitivity import divergence, ladder, measure_sensitivity, samples_for
 from engine.training.norms import BatchNormed
 from engine.training.settings import LossSpec
@@ -63,9 +64,11 @@ def test_that_a_probe_sees_what_the_cut_model_would_answer(context: Context) -> 
     plan = plan_uniform(channels, scores, {point.group: point.keep})
     model = build(*reference(candidate.graph, candidate.weights, channels, plan))
     images = context.data.train.sample(1024).images
-    outputs = BatchNormed(model, context.transform)(images, batch_size=128)
+    assert 7 * BATCH < len(images) <= 8 * BATCH, "eight batches of equal size"
+    batch = len(images) // 8
+    outputs = BatchNormed(model, context.transform)(images, batch_size=batch)
     dense = BatchNormed(build(candidate.graph, candidate.weights), context.transform)
-    before = dense(images, batch_size=128)
+    before = dense(images, batch_size=batch)
     assert point.loss == pytest.approx(divergence(before, outputs, context.loss), rel=1e-3)
 
 
