@@ -49,12 +49,17 @@ from tests.bench.search import SMALL_EPOCHS, small_net
 
 MODELS = {
     "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
+    "mobilenet_fashion": ("mobilenet_fashion.h5", "fashion_mnist.npz"),
+    "resnet20_cifar10": ("resnet20_cifar10.h5", "cifar10.npz"),
     "small": ("", "fashion_mnist.npz"),
 }
 CRITERIA = (
     "auto", "gamma", "norm", "gamma-norm", "taylor", "random", "importance", "skeleton", "greedy",
     "gate",
 )  # fmt: skip
+FREE = ("gamma", "norm", "gamma-norm", "taylor", "random")
+"""Those that cost nothing or next to nothing, also on other models."""
+
 ARMS: dict[str, tuple[PenaltyKind, bool]] = {
     "mixed-dynamic": ("mixed", True),
     "mixed-uniform": ("mixed", False),
@@ -62,7 +67,7 @@ ARMS: dict[str, tuple[PenaltyKind, bool]] = {
 }
 THETAS = (0.1, 0.2, 0.35)
 SIZES = ("nonzero", "macs")
-SEEDS = 6
+SEEDS, OTHER_SEEDS = 6, 3
 KEEP = 0.3
 SUBSET, EPOCHS = 6_000, 2
 COST_STEPS, COST_ROUNDS = 4, 5
@@ -97,6 +102,12 @@ def cells() -> list[Cell]:
         found += [
             Cell(table="criteria", model="vgg_fashion", arm=arm, keep=KEEP, seed=seed)
             for arm in CRITERIA
+        ]
+    for seed in range(OTHER_SEEDS):
+        found += [
+            Cell(table="criteria", model=model, arm=arm, keep=KEEP, seed=seed)
+            for model in ("mobilenet_fashion", "resnet20_cifar10")
+            for arm in FREE
         ]
     return found
 
@@ -279,20 +290,11 @@ def at_value(points: Sequence[dict[str, Any]], value: float, key: str) -> float 
 
 def summary(lines: Sequence[dict[str, Any]]) -> None:
     """A table of each kind; what differs by less than two standard errors is noise."""
-    criteria = [x for x in lines if x["table"] == "criteria"]
-    seeds = sorted({x["seed"] for x in criteria})
-    values = {(x["arm"], x["seed"]): 100 * x["value"] for x in criteria}
     rows = [("criterion", "points", "above random", "nonzero", "MACs", "scoring CPU s", "seeds")]
-    for arm in CRITERIA:
-        of_arm = [x for x in criteria if x["arm"] == arm]
-        both = [s for s in seeds if (arm, s) in values and ("random", s) in values]
-        if of_arm:
-            rows.append((
-                arm, _mean([100 * x["value"] for x in of_arm]),
-                _mean([values[arm, s] - values["random", s] for s in both]),
-                f"{of_arm[0]['nonzero']:,}", f"{of_arm[0]['macs']:,}",
-                f"{statistics.median(x['scoring_cpu_s'] for x in of_arm):.1f}", str(len(of_arm)),
-            ))  # fmt: skip
+    for model in MODELS:
+        rows += _criteria_rows(
+            [x for x in lines if (x["table"], x["model"]) == ("criteria", model)]
+        )
     table(rows)
     skeletons = [x for x in lines if x["table"] == "skeleton"]
     rows = [("skeletons", "theta", "points", "keep", "nonzero", "stripes left")]
@@ -323,6 +325,24 @@ def summary(lines: Sequence[dict[str, Any]]) -> None:
             for name, value in line["step_cpu_s"].items()
         ]
     table(rows)
+
+
+def _criteria_rows(criteria: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """A row for each criterion that was measured on a model."""
+    values = {(x["arm"], x["seed"]): 100 * x["value"] for x in criteria}
+    rows = []
+    for arm in CRITERIA:
+        of_arm = [x for x in criteria if x["arm"] == arm]
+        if not of_arm:
+            continue
+        seeds = [x["seed"] for x in of_arm if ("random", x["seed"]) in values]
+        rows.append((
+            f"{of_arm[0]['model']}, {arm}", _mean([100 * x["value"] for x in of_arm]),
+            _mean([values[arm, s] - values["random", s] for s in seeds]),
+            f"{of_arm[0]['nonzero']:,}", f"{of_arm[0]['macs']:,}",
+            f"{statistics.median(x['scoring_cpu_s'] for x in of_arm):.1f}", str(len(of_arm)),
+        ))  # fmt: skip
+    return rows
 
 
 def beside(points: Sequence[dict[str, Any]], arm: str) -> dict[str, float]:
