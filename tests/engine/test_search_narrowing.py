@@ -11,22 +11,18 @@ from engine.channels.plan import plan_uniform
 from engine.channels.surgery import cut
 from engine.control import EngineControl
 from engine.criteria import score
-from engine.data.sample import sample_model_path
-from engine.job import DataSpec, Job
 from engine.modelfile.rebuild import build
-from engine.search.context import Context, complete, open_data, open_files
+from engine.search.context import Context
 from engine.search.models import Candidate, cut_to, retrace
 from engine.search.narrowing import BATCH, Narrowings
 from engine.search.phases import Phases
 from engine.training.norms import BatchNormed
+from tests.engine.contexts import sample_context
 
 
 @pytest.fixture(scope="module")
 def context() -> Context:
-    job = Job(model=str(sample_model_path()), data=DataSpec(source="digits"))
-    control = EngineControl()
-    opened = open_data(job, *open_files(job), control)
-    return complete(job, opened, np.zeros(len(opened.data.search)), control)
+    return sample_context()
 
 
 def narrowings(context: Context) -> Narrowings:

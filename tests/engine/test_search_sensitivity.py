@@ -10,22 +10,18 @@ from engine.channels.oracle import reference
 from engine.channels.plan import plan_uniform
 from engine.control import EngineControl
 from engine.criteria import score
-from engine.data.sample import sample_model_path
-from engine.job import DataSpec, Job
 from engine.modelfile.rebuild import build
-from engine.search.context import Context, complete, open_data, open_files
+from engine.search.context import Context
 from engine.search.narrowing import BATCH
 from engine.search.sensitivity import divergence, ladder, measure_sensitivity, samples_for
 from engine.training.norms import BatchNormed
 from engine.training.settings import LossSpec
+from tests.engine.contexts import sample_context
 
 
 @pytest.fixture(scope="module")
 def context() -> Context:
-    job = Job(model=str(sample_model_path()), data=DataSpec(source="digits"))
-    control = EngineControl()
-    opened = open_data(job, *open_files(job), control)
-    return complete(job, opened, np.zeros(len(opened.data.search)), control)
+    return sample_context()
 
 
 def probe(
