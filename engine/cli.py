@@ -315,7 +315,8 @@ def _add_prune(commands: Any) -> None:
                         help="epochs of an L1 phase on BN gamma before the first cut")  # fmt: skip
     parser.add_argument("--batch-size", type=positive)
     parser.add_argument("--round", type=positive, dest="round_to", metavar="N",
-                        help="round widths to multiples of N (default: 8 for latency)")  # fmt: skip
+                        help="round widths to multiples of N (default: 8 for latency,"
+                        " finer where fewer than 32 are left)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", metavar="RUN", help="the run folder to make")
 

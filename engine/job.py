@@ -120,7 +120,10 @@ class Job:
 
     @property
     def width_multiple(self) -> int:
-        """What widths are multiples of: as asked for, else 8 where latency is minimised."""
+        """What widths are multiples of: as asked for, else 8 where latency is minimised.
+
+        Along the path of an allocation the latter is finer where few channels are left.
+        """
         if self.round_to is not None:
             return self.round_to
         return LATENCY_MULTIPLE if self.goal.minimise == "latency" else 1
