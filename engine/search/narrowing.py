@@ -106,6 +106,10 @@ class Narrowings:
         self._control = control
         self._last: tuple[Candidate, Narrowing] | None = None
 
+    def forget(self) -> None:
+        """Let go of the model, whose memory a training needs."""
+        self._last = None
+
     def outputs(
         self, candidate: Candidate, widths: Mapping[str, int], images: np.ndarray
     ) -> np.ndarray:

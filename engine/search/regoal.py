@@ -100,4 +100,5 @@ def _judged(trial: ev.TrialDone, target: Target) -> ev.TrialDone:
     if trial.value is None or trial.why.code == "prepared":
         return replace(trial, accepted=False)
     judgement = judge(trial.value, target, error if isinstance(error, float) else 0.0)
-    return replace(trial, accepted=judgement.passed, why=judgement.why)
+    numbers = {**trial.why.numbers, **judgement.why.numbers}
+    return replace(trial, accepted=judgement.passed, why=replace(judgement.why, numbers=numbers))

@@ -249,6 +249,7 @@ class TrialRunner:
         )  # fmt: skip
 
     def _tune(self, trial: int, ask: Ask, epochs: int, batch: int) -> ev.TrialDone:
+        self._narrowings.forget()
         parent = self.arm(ask.parent)
         candidate = prepared(ask, self._cut(ask))
         model = build(candidate.graph, candidate.weights)

@@ -56,7 +56,7 @@ class OptionsForm(QWidget):
             ("Allocation", self.allocation, "How a cut is shared among the groups"),
             ("Batch", self.batch_size, "Of each step of a fine-tune"),
             ("Zeros for", self.sparse_for, "Speed: only where kernels of ARM can use them"),
-            ("Widths", self.round_to, "In multiples of; automatic: 8 or fewer for latency, else 1"),
+            ("Widths", self.round_to, "In multiples of; automatic: 8 or finer for latency, else 1"),
             ("Augmentation", self.augment, "Changes of images; or names, such as flip,shift"),
             ("L1 phase", self.l1_epochs, "On batch-norm scales, before the first cut"),
             ("Leave alone", self.exclude, "Layers or groups by name or pattern, by comma"),

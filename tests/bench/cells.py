@@ -76,11 +76,14 @@ def searched(cell: SearchCell, job: Callable[[Path], Job]) -> dict[str, Any]:
 
     place = Path(tempfile.gettempdir()) / "secateur-bench" / cell.name.replace("/", "-")
     began, cpu_began = time.monotonic(), time.process_time()
-    if (place / "run").exists():
+    said, asked = place / "cell.json", json.dumps(asdict(cell))
+    if said.exists() and said.read_text() == asked:
         folder = RunFolder.open(place / "run")
     else:
-        place.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
         folder = RunFolder.create(place / "run", job(place))
+        said.write_text(asked)
     folder.tidy()
     run_search(folder, folder.append, EngineControl(folder.append))
     folder.close()

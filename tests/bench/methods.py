@@ -22,6 +22,9 @@ from tests.bench.cells import Bench, SearchCell, searched, table
 MASK_EPOCHS = 30
 """Epochs of a fine-tune for masks: few images, and no norms whose statistics would help."""
 
+SHORTER_EPOCHS = 15
+"""The same where there are many cells: at several tolerances, and of nets that are trained here."""
+
 ROUND_EPOCHS, ROUNDS, MANY_ROUNDS = 5, 10, 30
 """Epochs and number of the fine-tunes between which importance weights take channels away; many,
 where it is to be the tolerance that ends them."""
@@ -64,10 +67,11 @@ def cells() -> list[Cell]:
     found = [unet]
     found += [replace(unet, table="latency", minimise="latency", seed=s) for s in range(SEEDS)]
     many = replace(importance, fine_tunes=MANY_ROUNDS)
-    for each in (many, replace(unet, epochs=MASK_EPOCHS // 2)):
+    shorter = replace(unet, epochs=SHORTER_EPOCHS)
+    for each in (many, shorter):
         found += [replace(each, table="tolerances", tolerance=t) for t in TOLERANCES]
     for model in ("ternaus_nuclei", "ternaus_buildings"):
-        found += [replace(cell, model=model) for cell in (unet, importance)]
+        found += [replace(cell, model=model) for cell in (shorter, importance)]
     return found
 
 

@@ -52,10 +52,6 @@ def job(**changes: Any) -> Job:
     )
 
 
-def job_for(goal: Goal) -> Job:
-    return replace(job(), goal=goal)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """One short search to its end, shared by the tests that only look at it."""
@@ -115,7 +111,7 @@ def test_that_a_search_for_latency_cuts_channels_alone_and_goes_by_multiply_adds
     tmp_path: Path,
 ) -> None:
     goal = Goal(tolerance=0.05, minimise="latency")
-    result = api.prune(job_for(goal), tmp_path / "run")
+    result = api.prune(replace(job(), goal=goal), tmp_path / "run")
     assert result["status"] == "met"
     assert all(t["sparsity"] < 0.01 for t in result["trials"])
     first = next(t for t in result["trials"] if t["kind"] == "probe")

@@ -121,6 +121,10 @@ def test_that_a_group_that_breaks_the_tolerance_is_restored_and_done() -> None:
         widths = history[end][0].widths
         if probes and sum(held.values()) <= (1.0 - LEAST_ROUND) * sum(before.values()):
             assert widths == held, "a round that is large enough takes nothing that broke"
+        elif probes and widths is not None:
+            drops = {str(a.why.numbers["group"]): t.drop for a, t in probes}
+            forced = {g for g in held if widths[g] < held[g]}
+            assert forced == set(sorted(done, key=lambda g: (drops[g], g))[: len(forced)])
     assert all((ask.widths or WIDTHS)["g1"] == 16 for ask, told in history if told.passed)
 
 
@@ -159,10 +163,9 @@ def test_that_every_round_takes_a_least_share_and_the_tolerance_ends_them(
     tunes = [(ask, told) for ask, told in drive(limits, harm) if ask.kind == "fine_tune"]
     rounds = [dict(ask.widths or WIDTHS) for ask, _ in tunes if ask.why.code != "again"]
     for before, after in itertools.pairwise(rounds):
-        taken = {g for g in WIDTHS if after[g] < before[g]}
         least = (1.0 - LEAST_ROUND) * sum(before.values())
         assert sum(after.values()) <= least or all(
-            after[g] < before[g] or before[g] == LIMITS.floors[g] for g in taken
+            after[g] < before[g] or before[g] == LIMITS.floors[g] for g in WIDTHS
         )
     at_floors = rounds[-1] == LIMITS.floors
     assert not tunes[-1][1].passed or at_floors

@@ -59,9 +59,8 @@ def test_that_it_answers_as_the_cut_model_does(context: Context) -> None:
     whole = probing.outputs(context.candidate, {}, images)
     assert len(whole) == len(images), "batches of equal size, none left out"
     for share in (0.75, 0.5):
-        widths = {
-            g.id: round(share * g.channels) for g in context.channels.groups if g.prunable
-        }  # fmt: skip
+        groups = [g for g in context.channels.groups if g.prunable]
+        widths = {g.id: round(share * g.channels) for g in groups}
         found = probing.outputs(context.candidate, widths, images)
         expected = of_the_cut_model(context, context.candidate, widths, images)
         apart, moved = (np.abs(x - expected).mean() for x in (found, whole))
