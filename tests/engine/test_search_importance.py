@@ -171,5 +171,11 @@ def test_that_every_round_takes_a_least_share_and_the_tolerance_ends_them(
     assert not tunes[-1][1].passed or at_floors
 
 
+def test_that_a_round_in_which_all_break_takes_what_broke_least() -> None:
+    history = drive(LIMITS, harm_of({"g1": 1.0, "g2": 0.5, "g3": 2.0}), mended=0.01)
+    tunes = [ask for ask, _ in history if ask.kind == "fine_tune"]
+    assert tunes[1].widths == {"g1": 16, "g2": 30, "g3": 8}
+
+
 def test_that_a_net_without_channels_to_remove_is_left_alone() -> None:
     assert drive(replace(LIMITS, floors={}, channels=0), harm_of(dict.fromkeys(WIDTHS, 1.0))) == []
