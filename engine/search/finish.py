@@ -133,7 +133,10 @@ def _read_report(
     dense, final = every_dense[measure.name], every_final[measure.name]
     before, after = values(every_dense), values(every_final)
     drop = measure.drop(dense, final, LEVEL)
-    reading = read_verdict(measure, target, dense, final, level=LEVEL)
+    searched = None if best is None else best.value
+    if searched is None:
+        searched = measure.value(context.baseline_rows)
+    reading = read_verdict(measure, target, dense, final, searched=searched, level=LEVEL)
     event = ev.ReportMeasured(
         trial=None if best is None else best.trial,
         samples=len(part),

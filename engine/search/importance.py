@@ -4,8 +4,9 @@ Sawant et al., Applied Sciences 12(21):11184, 2022; in the most economical readi
 removes the weakest channels of the weakest group for as long as the error stays inside the
 tolerance; a group that breaks it is restored and done for this round. When all are done the net is
 trained on with its importance weights, which ranks what is left anew, and the next round begins.
-The last one is that whose net breaks the tolerance even so: a round takes a least share whatever
-its probes say, which know nothing of what training mends.
+A round takes a least share whatever its probes say, which know nothing of what training mends. One
+whose net breaks the tolerance even so gives back what it took last, half of it, and later ones are
+half as large; where the smallest ones fail too, the search ends.
 Owns the order of decisions and nothing else; see :mod:`engine.search.asking`.
 """
 
@@ -21,12 +22,18 @@ SHARE = 0.25
 """Share of a group's channels that goes at a time, at least one."""
 
 LEAST_ROUND = 0.1
-"""Share of the channels left that every round takes, those first that broke the tolerance least."""
+"""Share of the channels left that every round takes, those first that broke the tolerance least;
+half of it after each round that failed."""
+
+FAILURES = 3
+"""Rounds that fail; the last one of them ends the search."""
 
 NEAR_MISS = 1.0
 """A round that failed by less than this share of the tolerance is trained on, once."""
 
 Widths = Mapping[str, int]
+Cuts = Sequence[tuple[str, int]]
+"""What a round takes in its order: a group, and the width it is left with."""
 
 
 def importance(limits: Limits) -> Asking:
@@ -36,24 +43,33 @@ def importance(limits: Limits) -> Asking:
         return
     held = yield _train(None, 1.0, None, "importance")
     left -= 1
+    failures = 0
     while left > 0 and held.strengths:
         whole = {group: len(found) for group, found in held.strengths.items()}
-        widths = yield from _remove(held, whole, limits)
-        if widths == whole:
-            return
-        told = yield _train(held, _keep(widths, limits), widths, "round")
-        left -= 1
-        if _near(told, limits) and left > 0:
-            told = yield _train(told, told.keep, None, "again")
+        cuts = yield from _round(held, whole, limits, LEAST_ROUND / 2**failures)
+        while cuts:
+            widths = {**whole, **dict(cuts)}
+            told = yield _train(held, _keep(widths, limits), widths, "round")
             left -= 1
-        if not told.passed:
+            if _near(told, limits) and left > 0:
+                told = yield _train(told, told.keep, None, "again")
+                left -= 1
+            if told.passed:
+                held = told
+                break
+            failures += 1
+            if failures == FAILURES or left < 1:
+                return
+            cuts = _first_half(cuts, whole)
+        else:
             return
-        held = told
 
 
-def _remove(held: Told, whole: Widths, limits: Limits) -> Generator[Ask, Told, Widths]:
-    """What is left of each group when every one of them has broken the tolerance once."""
-    widths, broke = dict(whole), dict[str, float]()
+def _round(
+    held: Told, whole: Widths, limits: Limits, least: float
+) -> Generator[Ask, Told, Cuts]:  # fmt: skip
+    """What goes until every group has broken the tolerance once, and so much more as is asked."""
+    widths, cuts, broke = dict(whole), list[tuple[str, int]](), dict[str, float]()
     still = {group for group in widths if widths[group] > limits.floors.get(group, 1)}
     while still:
         narrower = {g: _narrower(widths[g], limits.floors.get(g, 1)) for g in still}
@@ -71,13 +87,27 @@ def _remove(held: Told, whole: Widths, limits: Limits) -> Generator[Ask, Told, W
             broke[weakest] = math.inf if told.drop is None else told.drop
             continue
         widths = tried
+        cuts.append((weakest, widths[weakest]))
         if widths[weakest] <= limits.floors.get(weakest, 1):
             still.remove(weakest)
     for group in sorted(broke, key=lambda g: (broke[g], g)):
-        if sum(widths.values()) <= (1.0 - LEAST_ROUND) * sum(whole.values()):
+        if sum(widths.values()) <= (1.0 - least) * sum(whole.values()):
             break
         widths[group] = _narrower(widths[group], limits.floors.get(group, 1))
-    return widths
+        cuts.append((group, widths[group]))
+    return cuts
+
+
+def _first_half(cuts: Cuts, whole: Widths) -> Cuts:
+    """The cuts that came first, with at most half of the channels that all of them take."""
+    taken = sum(whole.values()) - sum({**whole, **dict(cuts)}.values())
+    first: list[tuple[str, int]] = []
+    for cut in cuts:
+        left = {**whole, **dict([*first, cut])}
+        if 2 * (sum(whole.values()) - sum(left.values())) > taken:
+            break
+        first.append(cut)
+    return first
 
 
 def _narrower(width: int, floor: int) -> int:

@@ -76,7 +76,8 @@ class Reading:
     """The verdict on the report split: point value, one-sided bound, samples that would do.
 
     ``samples_needed`` would confirm what met the floor. Where it was missed by less than the
-    samples can tell, so many would confirm a model that lost nothing.
+    samples can tell, so many would confirm a model that is as far above it as the search found this
+    one to be; None where those that are there would have done.
     """
 
     floor: float
@@ -86,8 +87,9 @@ class Reading:
 
 
 def read_verdict(
-    measure: Measure, target: Target, before: np.ndarray, after: np.ndarray, *, level: float = 0.95
-) -> Reading:
+    measure: Measure, target: Target, before: np.ndarray, after: np.ndarray, *, searched: float,
+    level: float = 0.95,
+) -> Reading:  # fmt: skip
     """Judge the final model on the report split.
 
     Against the baseline on the same samples (paired) where the target is the baseline's own
@@ -97,6 +99,8 @@ def read_verdict(
     ----------
     before, after
         Rows of the baseline and of the final model.
+    searched
+        The final model's value on the search split.
     """
     sign, tolerance = measure.sign, target.tolerance
     if target.given:
@@ -114,6 +118,8 @@ def read_verdict(
     needed = None
     within_noise = slack + NormalDist().inv_cdf(level) * error > 0
     if within_noise and not confirmed:
-        to_tell = slack if met else tolerance
+        to_tell = slack if met else sign * (searched - target.floor)
         needed = rooms.samples_by_se(error, len(after), to_tell, level=level)
+        if not met and needed is not None and needed <= len(after):
+            needed = None
     return Reading(floor=floor, met=met, confirmed=confirmed, samples_needed=needed)

@@ -153,8 +153,11 @@ class Bench(Generic[C]):
             self.summary(self.lines())
             return
         done = set() if options.again else {line["cell"] for line in self.lines()}
+        names = {cell.name for cell in self.cells}
         for cell in self.cells:
-            wanted = not options.cells or any(part in cell.name for part in options.cells)
+            wanted = not options.cells or any(
+                part == cell.name if part in names else part in cell.name for part in options.cells
+            )
             if options.list:
                 sys.stdout.write(f"{cell.name}{'  done' if cell.name in done else ''}\n")
             elif options.here and cell.name in options.cells:

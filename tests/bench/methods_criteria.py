@@ -51,6 +51,7 @@ MODELS = {
     "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
     "mobilenet_fashion": ("mobilenet_fashion.h5", "fashion_mnist.npz"),
     "resnet20_cifar10": ("resnet20_cifar10.h5", "cifar10.npz"),
+    "densenet22_fashion": ("densenet22_fashion.keras", "fashion_mnist.npz"),
     "small": ("", "fashion_mnist.npz"),
 }
 CRITERIA = (
@@ -59,6 +60,8 @@ CRITERIA = (
 )  # fmt: skip
 FREE = ("gamma", "norm", "gamma-norm", "taylor", "random")
 """Those that cost nothing or next to nothing, also on other models."""
+DEFAULTS = ("auto", "gamma", "norm", "gamma-norm")
+"""The default and what might be one instead; on a DenseNet, and on small nets by seed."""
 
 ARMS: dict[str, tuple[PenaltyKind, bool]] = {
     "mixed-dynamic": ("mixed", True),
@@ -109,6 +112,15 @@ def cells() -> list[Cell]:
             for model in ("mobilenet_fashion", "resnet20_cifar10")
             for arm in FREE
         ]
+    for seed in range(SEEDS):
+        found += [
+            Cell(table="criteria", model="small", arm=arm, keep=KEEP, seed=seed) for arm in DEFAULTS
+        ]
+        if seed < OTHER_SEEDS:
+            found += [
+                Cell(table="criteria", model="densenet22_fashion", arm=arm, keep=KEEP, seed=seed)
+                for arm in DEFAULTS
+            ]
     return found
 
 

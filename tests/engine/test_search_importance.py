@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.search.asking import Ask, Limits, Told
-from engine.search.importance import LEAST_ROUND, importance
+from engine.search.importance import FAILURES, LEAST_ROUND, importance
 
 WIDTHS = {"g1": 16, "g2": 40, "g3": 8}
 LIMITS = Limits(
@@ -145,13 +145,55 @@ def test_that_the_weakest_group_goes_first() -> None:
         gone[group] = WIDTHS[group] - ask.widths[group]
 
 
+@dataclass
+class Round:
+    """A round as it was first trained, and whether its net held in the end."""
+
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+    parent: int | None
+    held: bool
+
+    @property
+    def taken(self) -> int:
+        return sum(self.before.values()) - sum(self.after.values())
+
+
+def rounds_of(history: list[tuple[Ask, Told]]) -> list[Round]:
+    found: list[Round] = []
+    for ask, told in history:
+        if ask.kind == "fine_tune" and ask.why.code == "round":
+            assert ask.widths is not None
+            before = widths_of(history, ask.parent)
+            found.append(Round(before, ask.widths, ask.parent, told.passed))
+        elif ask.kind == "fine_tune" and ask.why.code == "again":
+            assert not found[-1].held
+            found[-1].held = told.passed
+    return found
+
+
 def test_that_it_ends_where_training_does_not_mend() -> None:
     broken = drive(LIMITS, harm_of(dict.fromkeys(WIDTHS, 0.001)), mended=3.0)
     assert next(told.passed for ask, told in broken if ask.kind == "fine_tune")
-    failed = [told for ask, told in broken if ask.kind == "fine_tune" and not told.passed]
-    assert failed
-    assert failed[-1] is broken[-1][1]
-    assert len(failed) <= 2, "one that was close is trained on, once"
+    rounds = rounds_of(broken)
+    assert not rounds[-1].held
+    assert sum(not each.held for each in rounds) <= FAILURES
+    again = [told for ask, told in broken if ask.why.code == "again"]
+    assert len(again) <= len(rounds), "one that was close is trained on, once"
+
+
+def test_that_a_round_that_fails_gives_back_what_it_took_last() -> None:
+    def harm(widths: Mapping[str, int]) -> float:
+        return 0.001 * (WIDTHS["g2"] / widths["g2"] - 1.0) + 1.0 * (widths["g1"] < 16)
+
+    history = drive(replace(LIMITS, tolerance=0.002, fine_tunes=30), harm, mended=8.0)
+    rounds = rounds_of(history)
+    failed = next(index for index, each in enumerate(rounds) if not each.held)
+    parent, half = rounds[failed].parent, rounds[failed + 1]
+    assert half.parent == parent
+    assert 0 < 2 * half.taken <= rounds[failed].taken
+    probed = [ask.widths for ask, _ in history if ask.kind == "probe" and ask.parent == parent]
+    assert half.after in probed, "what came first, and no other cut of half the size"
 
 
 @given(costs=st.tuples(*(st.floats(1e-4, 1.0) for _ in WIDTHS)))
@@ -159,16 +201,23 @@ def test_that_every_round_takes_a_least_share_and_the_tolerance_ends_them(
     costs: tuple[float, ...],
 ) -> None:
     harm = harm_of(dict(zip(WIDTHS, costs, strict=True)))
-    limits = replace(LIMITS, fine_tunes=60)
-    tunes = [(ask, told) for ask, told in drive(limits, harm) if ask.kind == "fine_tune"]
-    rounds = [dict(ask.widths or WIDTHS) for ask, _ in tunes if ask.why.code != "again"]
-    for before, after in itertools.pairwise(rounds):
-        least = (1.0 - LEAST_ROUND) * sum(before.values())
-        assert sum(after.values()) <= least or all(
-            after[g] < before[g] or before[g] == LIMITS.floors[g] for g in WIDTHS
-        )
-    at_floors = rounds[-1] == LIMITS.floors
-    assert not tunes[-1][1].passed or at_floors
+    rounds = rounds_of(drive(replace(LIMITS, fine_tunes=60), harm))
+    failures = 0
+    for last, now in itertools.pairwise([None, *rounds]):
+        assert now is not None
+        if last is not None and not last.held:
+            assert now.parent == last.parent
+            assert 0 < 2 * now.taken <= last.taken
+        else:
+            least = LEAST_ROUND / 2**failures * sum(now.before.values())
+            assert now.taken >= least or all(
+                now.after[g] < now.before[g] or now.before[g] == LIMITS.floors[g] for g in WIDTHS
+            )
+        failures += not now.held
+    assert failures <= FAILURES
+    ended = rounds[-1]
+    alone = sum(ended.after[g] < ended.before[g] for g in WIDTHS) <= 2
+    assert ended.after == LIMITS.floors or failures == FAILURES or (not ended.held and alone)
 
 
 def test_that_a_round_in_which_all_break_takes_what_broke_least() -> None:
