@@ -45,7 +45,7 @@ from engine.training.norms import reestimate_norms
 from engine.training.settings import steps_per_epoch
 from tests.bench.cells import Bench, table
 from tests.bench.environment import describe
-from tests.bench.search import SMALL_EPOCHS, small_net
+from tests.bench.search import small_net
 
 MODELS = {
     "vgg_fashion": ("vgg_fashion.keras", "fashion_mnist.npz"),
@@ -73,6 +73,8 @@ SIZES = ("nonzero", "macs")
 SEEDS, OTHER_SEEDS = 6, 3
 KEEP = 0.3
 SUBSET, EPOCHS = 6_000, 2
+SMALL_JUDGED = 10_000
+"""Images of a small net that halve into search and report split."""
 COST_STEPS, COST_ROUNDS = 4, 5
 
 
@@ -135,7 +137,7 @@ def _files(cell: Cell, shared: Path, scratch: Path) -> tuple[Path, str]:
     """Model and data source of a cell."""
     model, data = MODELS[cell.model]
     if cell.model == "small":
-        return small_net(shared / "data" / data, cell.seed, scratch, SMALL_EPOCHS)
+        return small_net(shared / "data" / data, cell.seed, scratch, SMALL_JUDGED)
     return shared / "models" / model, str(shared / "data" / data)
 
 

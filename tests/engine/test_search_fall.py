@@ -71,27 +71,16 @@ def test_that_a_search_goes_back_further_while_nothing_holds() -> None:
     assert then.back(20.0) == pytest.approx(10.0)
 
 
-@given(gain=st.floats(0.005, 0.03), met_at=st.floats(10.0, 60.0))
-def test_that_what_training_alone_gains_is_told_from_what_the_cut_loses(
-    gain: float, met_at: float
-) -> None:
-    fall = Fall()
-    for share in (0.5, 0.8):
-        reduction = met_at**share
-        fall.note(reduction, told_by_the_law(reduction, met_at, gain=gain))
-    assert fall.crossing() == pytest.approx(met_at, rel=0.15)
-
-
-def test_that_a_model_that_gained_at_first_is_gone_back_with_to_between_both() -> None:
+def test_that_a_model_that_gained_at_first_goes_on_and_comes_back_to_between_both() -> None:
     """Drops of a small net that was trained too little; its margin of 0.01 is spent near 20x."""
     fall = Fall()
     for reduction, drop in ((6.2, -0.016), (14.4, -0.004)):
         fall.note(reduction, told(drop, margin=0.01 - drop))
-    assert 20.0 < fall.onward() < 31.5
+    assert fall.onward() == pytest.approx(14.4 * LONGEST)
     fall.note(31.5, told(0.033, margin=-0.023))
     back = fall.back(31.5)
     assert back is not None
-    assert 17.5 < back < 22.0
+    assert 14.4 < back < 22.0
 
 
 def test_that_one_that_ended_early_counts_as_what_it_would_have_come_to() -> None:
@@ -103,10 +92,10 @@ def test_that_one_that_ended_early_counts_as_what_it_would_have_come_to() -> Non
     assert cut_short.crossing() == pytest.approx(whole.crossing())
 
 
-def told_by_the_law(reduction: float, met_at: float, luck: float = 0.0, gain: float = 0.0) -> Told:
-    """A fine-tune of a model that spends a margin of 0.006, and what it gained, at a reduction."""
-    lost = (0.006 + gain) * (math.log(reduction) / math.log(met_at)) ** FALL
-    return told(lost - gain - luck, margin=0.006 - lost + gain + luck)
+def told_by_the_law(reduction: float, met_at: float, luck: float = 0.0) -> Told:
+    """A fine-tune of a model that spends a margin of 0.006 at a reduction."""
+    lost = 0.006 * (math.log(reduction) / math.log(met_at)) ** FALL
+    return told(lost - luck, margin=0.006 - lost + luck)
 
 
 def told(drop: float, *, margin: float) -> Told:
