@@ -77,7 +77,7 @@ class Reading:
 
     ``samples_needed`` would confirm what met the floor. Where it was missed by less than the
     samples can tell, so many would confirm a model that is as far above it as the search found this
-    one to be; None where those that are there would have done.
+    one to be, and no better than the baseline; None where those that are there would have done.
     """
 
     floor: float
@@ -118,7 +118,7 @@ def read_verdict(
     needed = None
     within_noise = slack + NormalDist().inv_cdf(level) * error > 0
     if within_noise and not confirmed:
-        to_tell = slack if met else sign * (searched - target.floor)
+        to_tell = slack if met else min(tolerance, sign * (searched - target.floor))
         needed = rooms.samples_by_se(error, len(after), to_tell, level=level)
         if not met and needed is not None and needed <= len(after):
             needed = None
