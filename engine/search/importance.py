@@ -5,15 +5,15 @@ removes the weakest channels of the weakest group for as long as the error stays
 tolerance; a group that breaks it is restored and done for this round. When all are done the net is
 trained on with its importance weights, which ranks what is left anew, and the next round begins.
 A round takes a least share whatever its probes say, which know nothing of what training mends. One
-whose net breaks the tolerance even so gives back what it took last, half of it, and later ones are
-half as large; where the smallest ones fail too, the search ends.
+whose net breaks the tolerance even so gives back what it took last, half of it, until it holds; the
+groups that got channels back are done for good, and later rounds are half as large.
 Owns the order of decisions and nothing else; see :mod:`engine.search.asking`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Container, Generator, Mapping, Sequence
 
 from engine.events import Why
 from engine.search.asking import Ask, Asking, Limits, Told
@@ -43,10 +43,11 @@ def importance(limits: Limits) -> Asking:
         return
     held = yield _train(None, 1.0, None, "importance")
     left -= 1
-    failures = 0
+    failures, done = 0, set[str]()
     while left > 0 and held.strengths:
         whole = {group: len(found) for group, found in held.strengths.items()}
-        cuts = yield from _round(held, whole, limits, LEAST_ROUND / 2**failures)
+        cuts = yield from _round(held, whole, limits, LEAST_ROUND / 2**failures, done)
+        back = list[tuple[str, int]]()
         while cuts:
             widths = {**whole, **dict(cuts)}
             told = yield _train(held, _keep(widths, limits), widths, "round")
@@ -56,21 +57,23 @@ def importance(limits: Limits) -> Asking:
                 left -= 1
             if told.passed:
                 held = told
+                done |= {group for group, _ in back}
                 break
             failures += 1
             if failures == FAILURES or left < 1:
                 return
-            cuts = _first_half(cuts, whole)
+            first = _first_half(cuts, whole)
+            cuts, back = first, [*cuts[len(first) :], *back]
         else:
             return
 
 
 def _round(
-    held: Told, whole: Widths, limits: Limits, least: float
-) -> Generator[Ask, Told, Cuts]:  # fmt: skip
+    held: Told, whole: Widths, limits: Limits, least: float, done: Container[str]
+) -> Generator[Ask, Told, Cuts]:
     """What goes until every group has broken the tolerance once, and so much more as is asked."""
     widths, cuts, broke = dict(whole), list[tuple[str, int]](), dict[str, float]()
-    still = {group for group in widths if widths[group] > limits.floors.get(group, 1)}
+    still = {g for g in widths if g not in done and widths[g] > limits.floors.get(g, 1)}
     while still:
         narrower = {g: _narrower(widths[g], limits.floors.get(g, 1)) for g in still}
         weakest = min(

@@ -176,8 +176,8 @@ def test_that_it_ends_where_training_does_not_mend() -> None:
     broken = drive(LIMITS, harm_of(dict.fromkeys(WIDTHS, 0.001)), mended=3.0)
     assert next(told.passed for ask, told in broken if ask.kind == "fine_tune")
     rounds = rounds_of(broken)
-    assert not rounds[-1].held
-    assert sum(not each.held for each in rounds) <= FAILURES
+    assert 1 <= sum(not each.held for each in rounds) <= FAILURES
+    assert smallest(broken) > 0.2, "much is left"
     again = [told for ask, told in broken if ask.why.code == "again"]
     assert len(again) <= len(rounds), "one that was close is trained on, once"
 
@@ -203,21 +203,31 @@ def test_that_every_round_takes_a_least_share_and_the_tolerance_ends_them(
     harm = harm_of(dict(zip(WIDTHS, costs, strict=True)))
     rounds = rounds_of(drive(replace(LIMITS, fine_tunes=60), harm))
     failures = 0
+    asked, done = WIDTHS, set[str]()
     for last, now in itertools.pairwise([None, *rounds]):
         assert now is not None
+        assert all(now.after[g] == now.before[g] for g in done)
         if last is not None and not last.held:
             assert now.parent == last.parent
             assert 0 < 2 * now.taken <= last.taken
         else:
+            asked = now.after
             least = LEAST_ROUND / 2**failures * sum(now.before.values())
             assert now.taken >= least or all(
-                now.after[g] < now.before[g] or now.before[g] == LIMITS.floors[g] for g in WIDTHS
+                now.after[g] < now.before[g] or now.before[g] == LIMITS.floors[g] or g in done
+                for g in WIDTHS
             )
+        if now.held:
+            done |= {g for g in WIDTHS if now.after[g] > asked[g]}
         failures += not now.held
     assert failures <= FAILURES
     ended = rounds[-1]
     alone = sum(ended.after[g] < ended.before[g] for g in WIDTHS) <= 2
-    assert ended.after == LIMITS.floors or failures == FAILURES or (not ended.held and alone)
+    assert (
+        all(ended.after[g] == LIMITS.floors[g] or g in done for g in WIDTHS)
+        or failures == FAILURES
+        or (not ended.held and alone)
+    )
 
 
 def test_that_a_round_in_which_all_break_takes_what_broke_least() -> None:
