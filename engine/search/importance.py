@@ -6,7 +6,7 @@ tolerance; a group that breaks it is restored and done for this round. When all 
 trained on with its importance weights, which ranks what is left anew, and the next round begins.
 A round takes a least share whatever its probes say, which know nothing of what training mends. One
 whose net breaks the tolerance even so gives back what it took last, half of it, until it holds; the
-groups that got channels back are done for good, and later rounds are half as large.
+groups that got channels back sit out the next round, and later ones are half as large.
 Owns the order of decisions and nothing else; see :mod:`engine.search.asking`.
 """
 
@@ -23,10 +23,10 @@ SHARE = 0.25
 
 LEAST_ROUND = 0.1
 """Share of the channels left that every round takes, those first that broke the tolerance least;
-half of it after each round that failed."""
+half of it after each round that gave some back."""
 
-FAILURES = 3
-"""Rounds that fail; the last one of them ends the search."""
+FAILED_ROUNDS = 3
+"""With so many rounds that gave channels back the search ends."""
 
 NEAR_MISS = 1.0
 """A round that failed by less than this share of the tolerance is trained on, once."""
@@ -43,12 +43,14 @@ def importance(limits: Limits) -> Asking:
         return
     held = yield _train(None, 1.0, None, "importance")
     left -= 1
-    failures, done = 0, set[str]()
-    while left > 0 and held.strengths:
+    failed, resting = 0, set[str]()
+    while left > 0 and held.strengths and failed < FAILED_ROUNDS:
         whole = {group: len(found) for group, found in held.strengths.items()}
-        cuts = yield from _round(held, whole, limits, LEAST_ROUND / 2**failures, done)
+        cuts = yield from _round(held, whole, limits, LEAST_ROUND / 2**failed, resting)
+        if not cuts:
+            return
         back = list[tuple[str, int]]()
-        while cuts:
+        while cuts and left > 0:
             widths = {**whole, **dict(cuts)}
             told = yield _train(held, _keep(widths, limits), widths, "round")
             left -= 1
@@ -57,23 +59,19 @@ def importance(limits: Limits) -> Asking:
                 left -= 1
             if told.passed:
                 held = told
-                done |= {group for group, _ in back}
                 break
-            failures += 1
-            if failures == FAILURES or left < 1:
-                return
             first = _first_half(cuts, whole)
             cuts, back = first, [*cuts[len(first) :], *back]
-        else:
-            return
+        failed += bool(back)
+        resting = {group for group, _ in back}
 
 
 def _round(
-    held: Told, whole: Widths, limits: Limits, least: float, done: Container[str]
+    held: Told, whole: Widths, limits: Limits, least: float, resting: Container[str]
 ) -> Generator[Ask, Told, Cuts]:
     """What goes until every group has broken the tolerance once, and so much more as is asked."""
     widths, cuts, broke = dict(whole), list[tuple[str, int]](), dict[str, float]()
-    still = {g for g in widths if g not in done and widths[g] > limits.floors.get(g, 1)}
+    still = {g for g in widths if g not in resting and widths[g] > limits.floors.get(g, 1)}
     while still:
         narrower = {g: _narrower(widths[g], limits.floors.get(g, 1)) for g in still}
         weakest = min(
