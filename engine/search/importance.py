@@ -6,7 +6,7 @@ tolerance; a group that breaks it is restored and done for this round. When all 
 trained on with its importance weights, which ranks what is left anew, and the next round begins.
 A round takes a least share whatever its probes say, which know nothing of what training mends. One
 whose net breaks the tolerance even so gives back what it took last, half of it, until it holds; the
-groups that got channels back sit out the next round, and later ones are half as large.
+groups that broke it sit out the next round, and later ones are half as large.
 Owns the order of decisions and nothing else; see :mod:`engine.search.asking`.
 """
 
@@ -47,10 +47,11 @@ def importance(limits: Limits) -> Asking:
     while left > 0 and held.strengths and failed < FAILED_ROUNDS:
         whole = {group: len(found) for group, found in held.strengths.items()}
         cuts = yield from _round(held, whole, limits, LEAST_ROUND / 2**failed, resting)
-        if not cuts:
+        if not cuts and not resting:
             return
-        back = list[tuple[str, int]]()
+        asked = tried = cuts
         while cuts and left > 0:
+            tried = cuts
             widths = {**whole, **dict(cuts)}
             told = yield _train(held, _keep(widths, limits), widths, "round")
             left -= 1
@@ -60,10 +61,9 @@ def importance(limits: Limits) -> Asking:
             if told.passed:
                 held = told
                 break
-            first = _first_half(cuts, whole)
-            cuts, back = first, [*cuts[len(first) :], *back]
-        failed += bool(back)
-        resting = {group for group, _ in back}
+            cuts = _first_half(cuts, whole)
+        failed += cuts != asked
+        resting = _groups(asked) - _groups(cuts) if cuts else _groups(tried)
 
 
 def _round(
@@ -109,6 +109,10 @@ def _first_half(cuts: Cuts, whole: Widths) -> Cuts:
             break
         first.append(cut)
     return first
+
+
+def _groups(cuts: Cuts) -> set[str]:
+    return {group for group, _ in cuts}
 
 
 def _narrower(width: int, floor: int) -> int:
