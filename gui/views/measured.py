@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QScrollArea,
+    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -47,9 +49,11 @@ class MeasuredCard(Card):
         self.tabs.chosen.connect(self._choose)
         row = QHBoxLayout()
         row.addWidget(self.tabs)
-        row.addStretch(1)
         self.note = label("", "small")
-        row.addWidget(self.note)
+        self.note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._noted = ""
+        row.addWidget(self.note, 1)
         self.body.addLayout(row)
         self.pages = QStackedWidget()
         self.pages.setMinimumHeight(5 * GRID)
@@ -119,9 +123,25 @@ class MeasuredCard(Card):
         running = state.running
         fine_tune = running is not None and running.started.kind == "fine_tune"
         if self.pages.currentIndex() == SENSITIVITY:
-            self.note.setText("")
+            self.say("")
         elif fine_tune and running is not None:
-            self.note.setText(f"fine-tune {running.started.trial}")
+            self.say(f"fine-tune {running.started.trial}")
+
+    def say(self, words: str) -> None:
+        """Words beside the tabs, where there is room for all of them."""
+        self._noted = words
+        self._fit_note()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt: words that no longer fit go, those that do come back."""
+        super().resizeEvent(event)
+        self._fit_note()
+
+    def _fit_note(self) -> None:
+        margins = self.body.contentsMargins()
+        room = self.width() - margins.left() - margins.right() - self.tabs.sizeHint().width()
+        needed = self.note.fontMetrics().horizontalAdvance(self._noted) + 2 * GRID
+        self.note.setText(self._noted if needed <= room else "")
 
     def _choose(self, number: int) -> None:
         self._by_hand = True

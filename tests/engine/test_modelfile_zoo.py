@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning"),
 ]
 LIBRARIES = {"keras": keras, "tf_keras": tf_keras}
-QUICK_FORMATS = ("keras3", "keras3-h5", "keras2", "keras2-h5")
+QUICK_FORMATS = ("keras3", "keras2-h5")
 QUICK_CASES = ("Conv2D", "BatchNormalization", "MultiHeadAttention")
 """Cases that run in every format in the quick part."""
 

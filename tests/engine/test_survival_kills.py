@@ -1,4 +1,4 @@
-"""A search through twenty kills, one after the other, at moments that were chosen to hurt."""
+"""A search through up to twenty kills, one after the other, at moments that were chosen to hurt."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ TWENTY = [
     ("file", 1), ("half", 1), ("file", 1), ("file", 2), ("batch", 80), ("report", 1),
 ]  # fmt: skip
 """What each engine is killed at, and at the how many-th; see :mod:`tests.engine.killed_engine`."""
+SIX = [("line", 6), ("trial", 1), ("batch", 1), ("half", 1), ("file", 1), ("report", 1)]
+"""One of each kind, for the quick part."""
 
 
 def small_search(path: Path) -> RunFolder:
@@ -52,21 +54,25 @@ def files(folder: RunFolder) -> set[str]:
 
 @pytest.mark.timeout(1500)
 @pytest.mark.skipif(sys.platform != "linux", reason="engines are forked after TensorFlow's import")
-def test_that_twenty_kills_change_nothing_and_lose_no_more_than_an_epoch_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(SIX, id="six"), pytest.param(TWENTY, id="twenty", marks=pytest.mark.slow)],
+)
+def test_that_kills_change_nothing_and_lose_no_more_than_an_epoch_each(
+    kills: list[tuple[str, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         monkeypatch.setenv(name, "1")
     undisturbed, run = (small_search(tmp_path / name) for name in ("undisturbed", "run"))
-    words = [str(undisturbed.path), str(run.path), json.dumps(TWENTY)]
+    words = [str(undisturbed.path), str(run.path), json.dumps(kills)]
     with subprocess.Popen(
         python_command("tests.engine.killed_engine", *words),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=child_environment(),
     ) as engines:  # fmt: skip
         assert engines.stdout is not None
         statuses = json.loads(engines.stdout.read())
-    assert statuses == [KILLED] * len(TWENTY) + [ENDED]
+    assert statuses == [KILLED] * len(kills) + [ENDED]
     assert decisions(run) == decisions(undisturbed)
     assert any(row[-1] for row in decisions(run)), "nothing was accepted"
     assert files(run) == files(undisturbed)
@@ -75,5 +81,5 @@ def test_that_twenty_kills_change_nothing_and_lose_no_more_than_an_epoch_each(
         for name, array in arrays.items():
             np.testing.assert_array_equal(weights[layer][name], array)
     epochs = [(e.trial, e.epoch) for e in run.events() if isinstance(e, EpochDone)]
-    halves = sum(what == "half" for what, _ in TWENTY)
+    halves = sum(what == "half" for what, _ in kills)
     assert len(epochs) - len(set(epochs)) <= halves, "an epoch whose state was whole came twice"

@@ -242,6 +242,7 @@ def test_that_weight_decay_touches_kernels_only(optimizer: str) -> None:
         assert moved == (weight.name == "kernel"), weight.path
 
 
+@pytest.mark.slow
 def test_that_many_candidates_leave_nothing_behind() -> None:
     left: list[weakref.ref[Any]] = []
     process = psutil.Process()

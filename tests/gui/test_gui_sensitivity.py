@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.runstate import fold_all
 from engine.telling.sensitivity import KEEPS, at_half, heat
 from gui.main_window import MainWindow
 from gui.models.layers import COLUMNS
-from gui.views.measured import LOSS, SENSITIVITY
+from gui.views.measured import LOSS, SENSITIVITY, MeasuredCard
 from gui.widgets.heat import HeatMap, tint
 from tests.gui import story
 
@@ -116,6 +117,23 @@ def test_that_the_layer_table_has_the_sensitivity(
     assert rows["predictions"] == "\u2013"
     head, first = ready.layers.csv_text().splitlines()[0], ready.layers.csv_text().splitlines()[2]
     assert first.split(",")[head.split(",").index("sensitivity")] == str(halves["g1"])
+
+
+def test_that_words_beside_the_tabs_ask_for_no_room_and_are_never_cut_off(qtbot: QtBot) -> None:
+    place = QWidget()
+    qtbot.addWidget(place)
+    card = MeasuredCard()
+    card.setParent(place)
+    place.show()
+    narrow = card.minimumSizeHint().width()
+    card.say("fine-tune 11")
+    assert card.minimumSizeHint().width() == narrow
+    for width in (narrow, 2 * narrow, narrow + 9):
+        card.resize(width, 300)
+        qtbot.wait(20)
+        room, needed = card.note.width(), card.note.minimumSizeHint().width()
+        assert card.note.text() == ("fine-tune 11" if width == 2 * narrow else "")
+        assert not card.note.text() or room >= needed
 
 
 def test_that_loss_is_in_view_while_fine_tuning_until_a_person_chooses(
