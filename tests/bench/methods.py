@@ -25,7 +25,7 @@ MASK_EPOCHS = 30
 SHORTER_EPOCHS = 15
 """The same where there are many cells: at several tolerances, and of nets that are trained here."""
 
-ROUND_EPOCHS, ROUNDS, MANY_ROUNDS = 5, 10, 30
+ROUND_EPOCHS, ROUNDS, MANY_ROUNDS = 5, 10, 60
 """Epochs and number of the fine-tunes between which importance weights take channels away; many,
 where it is to be the tolerance that ends them."""
 
