@@ -378,6 +378,13 @@ class CheckpointsPruned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialsDropped:
+    """Trials from this one on, of an earlier session, that the search did not ask for again."""
+
+    first_trial: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
     """An export was checked and moved into place; ``result`` is as ``export --json`` prints."""
 
@@ -399,7 +406,7 @@ Event: TypeAlias = (
     | SensitivityMeasured | GoalSet
     | WorkEstimated | TrialStarted | BatchDone | EpochDone | TrialDone | ControlMeasured
     | ReportMeasured | LatenciesMeasured | Paused | Resumed | Warned
-    | NeedsEstimated | EngineDied | CheckpointsPruned | Exported | RunEnded
+    | NeedsEstimated | EngineDied | CheckpointsPruned | TrialsDropped | Exported | RunEnded
 )  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {
@@ -409,7 +416,7 @@ _KINDS: dict[str, type[Any]] = {
         SensitivityMeasured, GoalSet,
         WorkEstimated, TrialStarted, BatchDone, EpochDone, TrialDone,
         ControlMeasured, ReportMeasured, LatenciesMeasured, Paused, Resumed, Warned,
-        NeedsEstimated, EngineDied, CheckpointsPruned, Exported, RunEnded,
+        NeedsEstimated, EngineDied, CheckpointsPruned, TrialsDropped, Exported, RunEnded,
     )
 }  # fmt: skip
 

@@ -158,6 +158,8 @@ def fold(state: RunState, event: ev.Event) -> RunState:
             return replace(state, deaths=(*state.deaths, event))
         case ev.CheckpointsPruned():
             return _pruned(state, event)
+        case ev.TrialsDropped():
+            return _dropped(state, event)
         case ev.Exported():
             return replace(state, exports=(*state.exports, event))
         case ev.RunEnded():
@@ -192,6 +194,13 @@ def _pruned(state: RunState, event: ev.CheckpointsPruned) -> RunState:
     gone = set(event.checkpoints)
     trials = tuple(replace(t, checkpoint=None) if t.checkpoint in gone else t for t in state.trials)
     return replace(state, trials=trials)
+
+
+def _dropped(state: RunState, event: ev.TrialsDropped) -> RunState:
+    """The state without these trials; the best one is the best of those that are left."""
+    trials = tuple(t for t in state.trials if t.trial < event.first_trial)
+    best = next((t.trial for t in reversed(trials) if t.best), None)
+    return replace(state, trials=trials, best=best)
 
 
 def _batch(state: RunState, event: ev.BatchDone) -> RunState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from engine.runstate import RunState, fold_all
 from engine.search import finish, needs, premises, regoal
 from engine.search.accepted import then_quantized
 from engine.search.allocation import MACS_SHARE, allocate, curves_of
-from engine.search.asking import Asking, Limits, Told
+from engine.search.asking import Ask, Asking, Limits, Told
 from engine.search.clock import Clock
 from engine.search.context import (
     Context,
@@ -42,6 +42,7 @@ from engine.search.importance import importance
 from engine.search.models import Candidate, floors, removable_channels, smallest_keep
 from engine.search.phases import Phases, gradients_of
 from engine.search.published import grid, three_step
+from engine.search.recalled import asked_for, starts_of
 from engine.search.sensitivity import measure_sensitivity
 from engine.search.single import structured, unstructured
 from engine.search.sizes import SizeMeter
@@ -133,7 +134,8 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         known = regoal.judge_again(stage, folder, runner, target, emit)
         strategy = _strategy(context, budget, known=tuple(told_of(t, target) for t in known))
         start = Start(number=stage.first_trial - 1, best=next((t for t in known if t.best), None))
-        best = _drive(strategy, runner, target, budget, start, done, emit, control)
+        before = Before(done=done, starts=starts_of(told))
+        best = _drive(strategy, runner, target, budget, start, before, emit, control)
         return finish.finish(context, target, runner, best, folder, emit, control, meter, clock)
 
 
@@ -164,6 +166,30 @@ class Start:
 
     number: int
     best: ev.TrialDone | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What earlier sessions did for this goal, by number: how trials began and what they came to.
+
+    ``done`` loses what this session does not ask for again.
+    """
+
+    done: dict[int, ev.TrialDone]
+    starts: Mapping[int, ev.TrialStarted]
+
+    def trial(self, number: int, ask: Ask, emit: Emit) -> ev.TrialDone | None:
+        """What came of an ask in an earlier session.
+
+        Where that one asked for something else, it and all after it are dropped, and said to be.
+        """
+        old, began = self.done.get(number), self.starts.get(number)
+        if old is None or (began is not None and asked_for(began, ask)):
+            return old
+        for later in [trial for trial in self.done if trial >= number]:
+            del self.done[later]
+        emit(ev.TrialsDropped(first_trial=number))
+        return None
 
 
 def _ranked(job: Job) -> Job:
@@ -340,7 +366,7 @@ def _drive(
     target: Target,
     budget: Budgeted,
     start: Start,
-    done: dict[int, ev.TrialDone],
+    before: Before,
     emit: Emit,
     control: EngineControl,
 ) -> ev.TrialDone | None:
@@ -366,9 +392,8 @@ def _drive(
             phase = ask.step
             emit(ev.PhaseStarted(phase=ask.step))
         number += 1
-        old, trial = done.get(number), None
-        if old is not None and old.kind == ask.kind:
-            trial = runner.recall(old, ask.parent)
+        old = before.trial(number, ask, emit)
+        trial = None if old is None else runner.recall(old, ask.parent)
         if trial is None:
             control.checkpoint()
             trial = runner.run(number, ask)

@@ -26,6 +26,7 @@ LogEvent: TypeAlias = (
     | ev.NeedsEstimated
     | ev.Warned
     | ev.EngineDied
+    | ev.TrialsDropped
     | ev.Exported
     | ev.RunEnded
 )
@@ -42,6 +43,7 @@ LOGGED = (
     ev.NeedsEstimated,
     ev.Warned,
     ev.EngineDied,
+    ev.TrialsDropped,
     ev.Exported,
     ev.RunEnded,
 )

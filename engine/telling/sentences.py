@@ -247,6 +247,11 @@ def sentence(event: LogEvent, metric: str | None = None) -> str:
             return f"The search needs {needs(event)}"
         case ev.EngineDied():
             return engine_died(event)
+        case ev.TrialsDropped():
+            return (
+                "This version of the program searches another way: trials from"
+                f" {event.first_trial} on are dropped and run anew."
+            )
         case ev.Exported():
             return f"Saved and checked: {event.path}."
         case ev.RunEnded():

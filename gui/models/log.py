@@ -43,7 +43,7 @@ def mark(event: LogEvent) -> tuple[str, str]:
             return ("circle-x", "bad") if event.why.code != "stopped" else ("square", "muted")
         case ev.TrialStarted():
             return "activity", "accent"
-        case ev.Warned() | ev.EngineDied():
+        case ev.Warned() | ev.EngineDied() | ev.TrialsDropped():
             return "triangle-alert", "warn"
         case ev.RunEnded():
             return ("octagon-x", "bad") if event.outcome == "failed" else ("scissors", "accent")

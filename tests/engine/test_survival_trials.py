@@ -168,13 +168,13 @@ class Scripted:
 
 
 def drive(
-    *trials: ev.TrialDone, before: dict[int, ev.TrialDone] | None = None
+    *trials: ev.TrialDone, before: session.Before | None = None, asks: int = 9
 ) -> tuple[ev.TrialDone | None, list[ev.Event]]:
     told: list[ev.Event] = []
     best = session._drive(
-        strategy(9), Scripted(*trials), TARGET,  # type: ignore[arg-type]
+        strategy(asks), Scripted(*trials), TARGET,  # type: ignore[arg-type]
         session.Budgeted(fine_tunes=9, deadline_s=None), session.Start(number=0, best=None),
-        before or {}, told.append, EngineControl(),
+        before or session.Before(done={}, starts={}), told.append, EngineControl(),
     )  # fmt: skip
     return best, told
 
@@ -204,6 +204,52 @@ def test_that_who_resumes_after_three_failures_has_them_tried_again() -> None:
     stage = Stage(first_trial=1, begins=False, known=())
     assert list(session._done_before(state, stage)) == [1]
     assert list(session._done_before(fold_all(events), stage)) == [1, 2, 3, 4]
+
+
+def started(number: int, ask: Ask = ASK) -> ev.TrialStarted:
+    return ev.TrialStarted(
+        trial=number, kind=ask.kind, step=ask.step, keep=ask.keep, sparsity=ask.sparsity, epochs=2,
+        parent=ask.parent, why=ask.why,
+    )  # fmt: skip
+
+
+def earlier(*starts: ev.TrialStarted) -> session.Before:
+    """Each of them done: 0.91, 0.92 and so on."""
+    return session.Before(
+        done={s.trial: done(s.trial, 0.9 + s.trial / 100, best=s.trial == 1) for s in starts},
+        starts={s.trial: s for s in starts},
+    )
+
+
+def test_that_trials_of_an_earlier_session_are_taken_up_where_they_are_asked_for_again() -> None:
+    best, told = drive(done(3), before=earlier(started(1), started(2)), asks=3)
+    assert best is not None
+    assert (best.value, told) == (0.91, [ev.PhaseStarted(phase="channels")])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ASK, kind="probe"), replace(ASK, step="weights"), replace(ASK, keep=0.51),
+        replace(ASK, sparsity=0.3), replace(ASK, parent=1),
+    ],
+)  # fmt: skip
+def test_that_what_another_version_asked_for_is_dropped_with_all_that_came_after(
+    other: Ask,
+) -> None:
+    before = earlier(started(1), started(2, other), started(3))
+    best, told = drive(done(2, 0.95, best=True), done(3, 0.96), before=before, asks=3)
+    assert told == [ev.PhaseStarted(phase="channels"), ev.TrialsDropped(first_trial=2)]
+    assert best is not None
+    assert best.value == 0.95
+    assert list(before.done) == [1]
+
+
+def test_that_the_state_forgets_dropped_trials_and_takes_the_best_of_the_others() -> None:
+    events = [done(1, best=True), done(2, accepted=False), done(3, best=True), done(4)]
+    state = fold_all([*events, ev.TrialsDropped(first_trial=3)])
+    assert ([t.trial for t in state.trials], state.best) == ([1, 2], 1)
+    assert fold_all([*events[2:], ev.TrialsDropped(first_trial=3)]).best is None
 
 
 def test_that_a_metric_that_never_moves_is_named() -> None:
