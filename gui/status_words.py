@@ -24,7 +24,7 @@ class StatusWords:
         self._heard_at = 0.0
 
     def texts(self) -> dict[str, str]:
-        """The five fields by name."""
+        """The five fields by name, and the one of the best model in fewer words."""
         session, state = self._session, self._session.state
         shown = session.run is not None
         return {
@@ -32,6 +32,7 @@ class StatusWords:
             "time": self._time_left() if session.searching else "",
             "trials": trials_words(state) if shown else "",
             "best": best_words(state) if shown else "",
+            "best_in_short": best_in_short(state) if shown else "",
             "engine": self._engine(),
         }
 
@@ -103,3 +104,17 @@ def best_words(state: RunState) -> str:
     size = units.short_count(best.sizes.nonzero)
     smaller = f" ({ratio} fewer)" if ratio else ""
     return f"{head}: {size} parameters{smaller}, {value}"
+
+
+def best_in_short(state: RunState) -> str:
+    """The same where there is little room: how many times smaller, and the value."""
+    best = state.best_trial
+    if best is None:
+        return "none accepted yet" if state.live else "nothing smaller"
+    metric, before = None, None
+    if state.baseline is not None:
+        metric, before = state.baseline.metric, state.baseline.sizes.nonzero
+    ratio = None if best.sizes is None else units.times(before, best.sizes.nonzero)
+    value = units.metric_value(best.value, metric)
+    head = "best" if state.live else "kept"
+    return f"{head}: {ratio} fewer, {value}" if ratio else f"{head}: {value}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QLabel, QStatusBar
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QLabel, QStatusBar, QStyle, QStyleOption
 
 from gui.theme import set_role
 from gui.widgets.basics import label
@@ -17,6 +19,55 @@ _SPOKEN = {
 }
 
 
+class Abridged(QLabel):
+    """A line that takes what room there is: the whole text, a shorter one, or that one cut short.
+
+    ``text()`` is the whole one, which its tooltip says where it is not on show.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setIndent(0)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self._short = ""
+
+    def set_texts(self, text: str, short: str) -> None:
+        """Show one of these."""
+        if (text, short) != (self.text(), self._short):
+            self._short = short
+            self.setText(text)
+            self._tell_the_rest()
+
+    def shown(self) -> str:
+        """What there is room for."""
+        room, metrics = self.contentsRect().width(), self.fontMetrics()
+        if metrics.horizontalAdvance(self.text()) <= room:
+            return self.text()
+        return metrics.elidedText(self._short or self.text(), Qt.TextElideMode.ElideRight, room)
+
+    def minimumSizeHint(self) -> QSize:
+        """No width, so that its neighbours have theirs."""
+        return QSize(0, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Other words fit."""
+        super().resizeEvent(event)
+        self._tell_the_rest()
+
+    def _tell_the_rest(self) -> None:
+        self.setToolTip("" if self.shown() == self.text() else self.text())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The text in the colour of its role."""
+        painter, option = QPainter(self), QStyleOption()
+        option.initFrom(self)
+        self.style().drawPrimitive(QStyle.PrimitiveElement.PE_Widget, option, painter, self)
+        self.style().drawItemText(
+            painter, self.contentsRect(), Qt.AlignmentFlag.AlignVCenter, self.palette(),
+            self.isEnabled(), self.shown(), self.foregroundRole(),
+        )  # fmt: skip
+
+
 class StatusBar(QStatusBar):
     """Five fields, always in the same place; passing messages go to the log of the window."""
 
@@ -25,7 +76,7 @@ class StatusBar(QStatusBar):
         self.setSizeGripEnabled(False)
         self.fields: dict[str, QLabel] = {}
         for name in NAMES:
-            field = label("")
+            field = Abridged() if name == "best" else label("")
             field.setAccessibleName(_SPOKEN[name])
             if name == "engine":
                 self.addPermanentWidget(field)
@@ -34,11 +85,14 @@ class StatusBar(QStatusBar):
             self.fields[name] = field
         set_role(self.fields["best"], "status-strong")
 
-    def show_fields(self, **texts: str) -> None:
+    def show_fields(self, best_in_short: str = "", **texts: str) -> None:
         """Show these texts; fields that are not named stay."""
         for name, text in texts.items():
-            if self.fields[name].text() != text:
-                self.fields[name].setText(text)
+            field = self.fields[name]
+            if isinstance(field, Abridged):
+                field.set_texts(text, best_in_short)
+            elif field.text() != text:
+                field.setText(text)
 
     def tell_device(self, device: str | None) -> None:
         """Name what the engine runs on where its field is pointed at."""
