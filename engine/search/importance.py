@@ -23,10 +23,11 @@ SHARE = 0.25
 
 LEAST_ROUND = 0.1
 """Share of the channels left that every round takes, those first that broke the tolerance least;
-half of it after each round that gave some back."""
+half of it after each round that gave some back, to the end of the search."""
 
 FAILED_ROUNDS = 3
-"""With so many rounds that gave channels back the search ends."""
+"""With so many rounds in a row that gave channels back the search ends: one that did not shows that
+others can still go."""
 
 NEAR_MISS = 1.0
 """A round that failed by less than this share of the tolerance is trained on, once."""
@@ -43,12 +44,15 @@ def importance(limits: Limits) -> Asking:
         return
     held = yield _train(None, 1.0, None, "importance")
     left -= 1
-    failed, resting = 0, set[str]()
+    failed, least, resting = 0, LEAST_ROUND, set[str]()
     while left > 0 and held.strengths and failed < FAILED_ROUNDS:
         whole = {group: len(found) for group, found in held.strengths.items()}
-        cuts = yield from _round(held, whole, limits, LEAST_ROUND / 2**failed, resting)
-        if not cuts and not resting:
-            return
+        cuts = yield from _round(held, whole, limits, least, resting)
+        if not cuts:
+            if not resting:
+                return
+            resting = set()
+            continue
         asked = tried = cuts
         while cuts and left > 0:
             tried = cuts
@@ -62,7 +66,8 @@ def importance(limits: Limits) -> Asking:
                 held = told
                 break
             cuts = _first_half(cuts, whole)
-        failed += cuts != asked
+        gave_back = cuts != asked
+        failed, least = (failed + 1, least / 2) if gave_back else (0, least)
         resting = _groups(asked) - _groups(cuts) if cuts else _groups(tried)
 
 
