@@ -15,6 +15,9 @@ DEFAULT_FINE_TUNES: Final = 6
 FINE_TUNES: Final[dict[Strategy, int]] = {"importance": 10}
 """Strategies whose fine-tunes are many small steps."""
 
+NEW_GOAL: Final[tuple[Strategy, ...]] = ("heuristic", "importance")
+"""Strategies that can go on from the trials of a finished run under another goal."""
+
 MIN_EPOCHS: Final = 2
 MAX_EPOCHS: Final = 10
 

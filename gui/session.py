@@ -13,6 +13,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTemporaryDir, QTimer, Signal
 
+from engine.effort import NEW_GOAL
 from engine.errors import ErrorInfo
 from engine.events import DataOpened
 from engine.job import DataSpec, Goal, Job
@@ -413,7 +414,7 @@ class Session(QObject):
         state = self.state
         if self.run is None or self.searching or state.status not in ("met", "not_met"):
             return False
-        return state.job is not None and state.job.strategy == "heuristic"
+        return state.job is not None and state.job.strategy in NEW_GOAL
 
     def _on_kill_due(self) -> None:
         if self._thread is not None:

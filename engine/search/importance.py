@@ -6,7 +6,8 @@ tolerance; a group that breaks it is restored and done for this round. When all 
 trained on with its importance weights, which ranks what is left anew, and the next round begins.
 A round takes a least share whatever its probes say, which know nothing of what training mends. One
 whose net breaks the tolerance even so gives back what it took last, half of it, until it holds; the
-groups that broke it sit out the next round, and later ones are half as large.
+groups that broke it sit out the next round, and later ones are half as large. A new goal goes on
+with rounds from the smallest net that holds under it.
 Owns the order of decisions and nothing else; see :mod:`engine.search.asking`.
 """
 
@@ -16,7 +17,7 @@ import math
 from collections.abc import Container, Generator, Mapping, Sequence
 
 from engine.events import Why
-from engine.search.asking import Ask, Asking, Limits, Told
+from engine.search.asking import Ask, Asking, Limits, Told, better
 
 SHARE = 0.25
 """Share of a group's channels that goes at a time, at least one."""
@@ -42,8 +43,10 @@ def importance(limits: Limits) -> Asking:
     left = limits.fine_tunes
     if not limits.floors or left < 1:
         return
-    held = yield _train(None, 1.0, None, "importance")
-    left -= 1
+    held = _smallest(limits.known)
+    if held is None:
+        held = yield _train(None, 1.0, None, "importance")
+        left -= 1
     failed, least, resting = 0, LEAST_ROUND, set[str]()
     while left > 0 and held.strengths and failed < FAILED_ROUNDS:
         whole = {group: len(found) for group, found in held.strengths.items()}
@@ -114,6 +117,15 @@ def _first_half(cuts: Cuts, whole: Widths) -> Cuts:
             break
         first.append(cut)
     return first
+
+
+def _smallest(known: Sequence[Told]) -> Told | None:
+    """What a new goal goes on from: the smallest net of the earlier ones that holds under it."""
+    smallest = None
+    for told in known:
+        if told.passed and told.strengths and (smallest is None or better(told, smallest)):
+            smallest = told
+    return smallest
 
 
 def _groups(cuts: Cuts) -> set[str]:

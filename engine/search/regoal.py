@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from engine import events as ev
+from engine.effort import NEW_GOAL
 from engine.errors import UserError
 from engine.job import Job
 from engine.runs import RunFolder
@@ -42,10 +43,11 @@ def stage_of(earlier: RunState, job: Job) -> Stage:
     before = earlier.job
     ended = earlier.status in ("met", "not_met")
     begins = ended and before is not None and before.goal != job.goal
-    if begins and job.strategy != "heuristic":
+    if begins and job.strategy not in NEW_GOAL:
         raise UserError(
             "goal.strategy",
-            f"Only a run of the heuristic strategy can take a new goal, not {job.strategy}.",
+            f"Only runs of the strategies {' and '.join(NEW_GOAL)} can take a new goal, not one of"
+            f" {job.strategy}.",
             "Start a new run with 'secateur prune'.",
         )
     if begins:

@@ -54,7 +54,7 @@ from engine.training.settings import steps_per_epoch
 
 PREVIEW = "preview"
 FURTHER_FINE_TUNES = 3
-"""Fine-tunes for a new goal on a finished run, at most."""
+"""Fine-tunes of the default search for a new goal on a finished run, at most."""
 MAX_FAILURES = 3
 FAILURES = "trials.failed"
 NOTHING_TO_SWEEP = Told(
@@ -132,7 +132,8 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
             phases=phases, deaths=earlier.deaths,
         )  # fmt: skip
         known = regoal.judge_again(stage, folder, runner, target, emit)
-        strategy = _strategy(context, budget, known=tuple(told_of(t, target) for t in known))
+        tolds = tuple(_told(t, runner, target, scales=job.strategy == "importance") for t in known)
+        strategy = _strategy(context, budget, known=tolds)
         start = Start(number=stage.first_trial - 1, best=next((t for t in known if t.best), None))
         before = Before(done=done, starts=starts_of(told))
         best = _drive(strategy, runner, target, budget, start, before, emit, control)
@@ -352,11 +353,11 @@ def _strategy(context: Context, budget: Budgeted, known: tuple[Told, ...]) -> As
         channels=removable_channels(context.channels),
         floors=floors(context.channels),
     )
-    if known:
+    if known and job.strategy == "heuristic":
         most = min(limits.fine_tunes, FURTHER_FINE_TUNES)
         strategy = further(replace(limits, fine_tunes=most))
     else:
-        strategy = STRATEGIES[context.job.strategy](limits)
+        strategy = STRATEGIES[job.strategy](limits)
     return strategy if context.job.quantize == "none" else then_quantized(strategy)
 
 
@@ -407,9 +408,13 @@ def _drive(
             return _after_failures(trial, best, emit)
         if trial.best:
             best = trial
-        told = told_of(trial, target)
-        if ask.scales:
-            told = replace(told, strengths=runner.strengths(trial.trial))
+        told = _told(trial, runner, target, scales=ask.scales)
+
+
+def _told(trial: ev.TrialDone, runner: TrialRunner, target: Target, *, scales: bool) -> Told:
+    """What a strategy is told of a trial; ``scales``: how strong its channels are, too."""
+    told = told_of(trial, target)
+    return replace(told, strengths=runner.strengths(trial.trial)) if scales else told
 
 
 def _after_failures(

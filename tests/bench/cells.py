@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -58,42 +58,49 @@ class SearchCell:
         return f"{self.table}/{self.model}/{self.arm}/t{self.tolerance:g}/s{self.seed}"
 
 
-def searched(cell: SearchCell, job: Callable[[Path], Job]) -> dict[str, Any]:
+def searched(
+    cell: SearchCell, job: Callable[[Path], Job], *, goals: Sequence[float] = ()
+) -> dict[str, Any]:
     """One search in this process, gone on with where an earlier process was ended; its figures.
 
     Parameters
     ----------
     job
         What to search for; it may put files into the folder that it is given.
+    goals
+        Tolerances of goals that one run is given, one after another; the first is the job's and
+        the last the cell's. The run is kept then, for a cell that gives it one more. Without them
+        the run has the job's only.
 
     Returns
     -------
     dict
         ``seconds`` and ``cpu_seconds`` are of the last of its ``sessions``, those in ``cost`` of
-        all trials.
+        all trials; those from ``first_trial`` on are of the last goal.
     """
-    from engine.search.session import run_search
-
-    place = Path(tempfile.gettempdir()) / "secateur-bench" / cell.name.replace("/", "-")
+    place = Path(tempfile.gettempdir()) / "secateur-bench" / "-".join(_words(cell, goals))
     began, cpu_began = time.monotonic(), time.process_time()
-    said, asked = place / "cell.json", json.dumps(asdict(cell))
-    if said.exists() and said.read_text() == asked:
-        folder = RunFolder.open(place / "run")
-    else:
+    first = replace(cell, tolerance=goals[0]) if goals else cell
+    said, asked = place / "cell.json", json.dumps(asdict(first))
+    same = said.exists() and said.read_text() == asked
+    if not same or RunFolder.open(place / "run").job().goal.tolerance > cell.tolerance:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        folder = RunFolder.create(place / "run", job(place))
+        RunFolder.create(place / "run", job(place)).close()
         said.write_text(asked)
-    folder.tidy()
-    run_search(folder, folder.append, EngineControl(folder.append))
-    folder.close()
+    for tolerance in goals or (cell.tolerance,):
+        _go_on(RunFolder.open(place / "run"), tolerance, cell.fine_tunes)
+    folder = RunFolder.open(place / "run")
     sessions = sum(isinstance(event, ev.RunStarted) for event in folder.events())
-    result = result_of(folder.state())
-    shutil.rmtree(place)
+    state = folder.state()
+    result = result_of(state)
+    if not goals:
+        shutil.rmtree(place)
     return {
         "cell": cell.name,
         **asdict(cell),
         "sessions": sessions,
+        "first_trial": 1 if state.goal_set is None else state.goal_set.first_trial,
         "seconds": time.monotonic() - began,
         "cpu_seconds": time.process_time() - cpu_began,
         "load": os.getloadavg()[0],
@@ -106,6 +113,36 @@ def searched(cell: SearchCell, job: Callable[[Path], Job]) -> dict[str, Any]:
         ],
         "environment": jsonio.to_plain(describe()),
     }  # fmt: skip
+
+
+def _words(cell: SearchCell, goals: Sequence[float]) -> list[str]:
+    """What the folder of a cell is called; one run for all cells that give it goals."""
+    words = cell.name.split("/")
+    return words if not goals else [w for w in words if w != f"t{cell.tolerance:g}"]
+
+
+def _go_on(folder: RunFolder, tolerance: float, fine_tunes: int | None) -> None:
+    """Search to the end under a tolerance that is the run's, or its next."""
+    from engine.search.session import run_search
+
+    reached = folder.job().goal.tolerance
+    ended = folder.state().status in ("met", "not_met")
+    if tolerance < reached:
+        return
+    if tolerance > reached:
+        folder.set_goal(tolerance=tolerance, max_trials=fine_tunes)
+    elif ended and _judged_goal(folder) == tolerance:
+        return
+    folder.tidy()
+    outcome = run_search(folder, folder.append, EngineControl(folder.append))
+    folder.append(jsonio.from_plain({"outcome": outcome}, ev.RunEnded))
+    folder.close()
+
+
+def _judged_goal(folder: RunFolder) -> float | None:
+    """The tolerance under which a run ended last."""
+    job = folder.state().job
+    return None if job is None else job.goal.tolerance
 
 
 C = TypeVar("C", bound=Named)

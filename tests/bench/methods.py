@@ -4,7 +4,8 @@
 
 A cell is one search; none takes over 30 minutes on two quiet cores. One that was ended goes on from
 its run folder, among temporary files. Each finished one is appended to ``results/methods.jsonl``
-and not run again (``--again`` does). Figures are of the report split. ``python -m
+and not run again (``--again`` does). Cells of the table ``goals`` give one run one tolerance after
+another. Figures are of the report split. ``python -m
 tests.bench.methods --summary`` prints the tables of what is there.
 """
 
@@ -68,6 +69,7 @@ def cells() -> list[Cell]:
     found += [replace(unet, table="latency", minimise="latency", seed=s) for s in range(SEEDS)]
     many = replace(importance, fine_tunes=MANY_ROUNDS)
     shorter = replace(unet, epochs=SHORTER_EPOCHS)
+    found += [replace(many, table="goals", tolerance=t) for t in TOLERANCES]
     for each in (many, shorter):
         found += [replace(each, table="tolerances", tolerance=t) for t in TOLERANCES]
     for model in ("ternaus_nuclei", "ternaus_buildings"):
@@ -98,17 +100,20 @@ def run(cell: Cell, shared: Path) -> dict[str, Any]:
     from tests.bench.methods_arms import arm
 
     model, data = files(cell, shared)
+    chain = [t for t in TOLERANCES if cell.table == "goals" and t <= cell.tolerance]
+    tolerance = chain[0] if chain else cell.tolerance
     with arm(cell.arm) as (strategy, criterion):
         return searched(
             cell,
             lambda _: Job(
                 model=str(model),
                 data=DataSpec(source=str(data), seen="no"),
-                goal=Goal(tolerance=cell.tolerance, minimise=cell.minimise),
+                goal=Goal(tolerance=tolerance, minimise=cell.minimise),
                 budget=Budget(epochs=cell.epochs, max_trials=cell.fine_tunes),
                 strategy=strategy,  # type: ignore[arg-type]
                 criterion=criterion, seed=cell.seed, controls=cell.controls, export=(),
             ),
+            goals=chain,
         )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hypothesis import given
@@ -29,11 +29,17 @@ def harm_of(costs: Mapping[str, float]) -> Harm:
     return harm
 
 
-def drive(limits: Limits, harm: Harm, *, mended: float = 0.2) -> list[tuple[Ask, Told]]:
-    """Ask and tell; training mends all but the share ``mended`` of what was lost."""
+def drive(
+    limits: Limits, harm: Harm, *, mended: float = 0.2, before: Sequence[tuple[Ask, Told]] = ()
+) -> list[tuple[Ask, Told]]:
+    """Ask and tell; training mends all but the share ``mended`` of what was lost.
+
+    ``before`` is the history of earlier goals, that the one returned begins with.
+    """
     strategy = importance(limits)
-    history: list[tuple[Ask, Told]] = []
+    history = list(before)
     widths: dict[int | None, Mapping[str, int]] = {None: WIDTHS}
+    widths |= {told.trial: widths_of(history, told.trial) for _, told in history}
     told: Told | None = None
     while True:
         try:
@@ -99,6 +105,43 @@ def test_that_a_larger_tolerance_gives_a_smaller_net() -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] < 1.0
     assert sizes[-1] < 0.5 * sizes[0]
+
+
+def new_goal(history: list[tuple[Ask, Told]], limits: Limits, harm: Harm) -> list[tuple[Ask, Told]]:
+    """What a finished search comes to under the tolerance of ``limits``; both its goals."""
+    judged = [
+        (ask, replace(told, margin=margin, passed=ask.kind == "fine_tune" and margin >= 0))
+        for ask, told in history
+        for margin in [limits.tolerance - (told.drop or 0.0)]
+    ]
+    known = tuple(told for ask, told in judged if ask.kind == "fine_tune")
+    return drive(replace(limits, known=known), harm, before=judged)
+
+
+def test_that_new_goals_go_on_from_the_smallest_net_that_holds() -> None:
+    harm = harm_of({"g1": 0.01, "g2": 0.004, "g3": 0.02})
+    history = drive(replace(LIMITS, tolerance=0.002), harm)
+    sizes = [smallest(history)]
+    for tolerance in (0.005, 0.01, 0.02, 0.05):
+        limits = replace(LIMITS, tolerance=tolerance)
+        begins = len(history)
+        history = new_goal(history, limits, harm)
+        (first, _), *rest = history[begins:]
+        held = [t for ask, t in history[:begins] if ask.kind == "fine_tune" and t.passed]
+        assert first.kind == "probe"
+        assert first.parent == min(held, key=lambda told: told.keep).trial
+        assert all(ask.why.code != "importance" for ask, _ in rest), "nothing begins anew"
+        sizes.append(smallest(history))
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < 0.5 * sizes[0]
+
+
+def test_that_a_goal_under_which_nothing_holds_begins_anew() -> None:
+    harm = harm_of({"g1": 0.01, "g2": 0.004, "g3": 0.02})
+    first = drive(replace(LIMITS, tolerance=0.01), harm)
+    history = new_goal(first, replace(LIMITS, tolerance=-0.001), harm)
+    ask, _ = history[len(first)]
+    assert (ask.why.code, ask.parent) == ("importance", None)
 
 
 def test_that_a_group_that_breaks_the_tolerance_is_restored_and_done() -> None:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from engine import api
+from engine.events import GoalSet, TrialStarted
 from engine.inspection import inspect_model
 from engine.job import Budget, DataSpec, Goal, Job
+from engine.runs import RunFolder
 from tests.bench.mask_nets import train, unet
 
 pytestmark = [
@@ -78,6 +80,24 @@ def test_that_a_net_for_masks_gets_smaller_and_holds(
     assert result["exports"][0]["checks"]["reloaded"]
     layers = inspect_model(tmp_path / "run" / "model.keras")["layers"]
     assert layers[-1]["output_shape"] == [16, 24, 1]
+
+
+def test_that_a_new_goal_of_importance_weights_goes_on_from_what_holds(
+    material: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    first = search(material, run, strategy="importance")
+    further = api.resume(run, tolerance=2 * TOLERANCE, max_trials=2)
+    known, new = first["trials"], further["trials"][len(first["trials"]) :]
+    assert [t["seconds"] for t in further["trials"][: len(known)]] == [t["seconds"] for t in known]
+    tunes = [t for t in new if t["kind"] == "fine_tune"]
+    assert 1 <= len(tunes) <= 2
+    assert all(t["keep"] < 1.0 for t in new), "the whole net is not trained again"
+    assert further["final"]["params"] <= first["final"]["params"]
+    (goal,) = [e for e in RunFolder.open(run).events() if isinstance(e, GoalSet)]
+    starts = [e for e in RunFolder.open(run).events() if isinstance(e, TrialStarted)]
+    began = next(e for e in starts if e.trial == goal.first_trial)
+    assert began.parent == goal.best
 
 
 def test_that_evaluate_tells_every_metric_of_masks(material: tuple[Path, Path]) -> None:
