@@ -1,19 +1,24 @@
-"""Cost of a training step: our loop, stock and fused norms, Keras 3's fit, and tf_keras.
+"""Cost of a training step: our loop, stock and fused norms, Keras 3's fit, tf_keras, and PyTorch.
 
-``python -m tests.bench.training [--json OUT] [--batch 64] [--steps 8] [--rounds 5]`` builds one
-ResNet-20 (32x32x3) for every contender, runs their steps in turns on the same batch and writes
-medians over the rounds: CPU seconds of the process and wall seconds a step. Only CPU time means
-much on a busy machine.
+``python -m tests.bench.training [--json OUT] [--batch 64] [--steps 8] [--rounds 5] [--torch PY]``
+builds one ResNet-20 (32x32x3) for every contender, runs their steps in turns on the same batch and
+prints medians over the rounds as JSON: CPU seconds of the process and wall seconds a step. Only CPU
+time means much on a busy machine. ``--torch`` names the Python of another environment, which has
+PyTorch and NumPy (``pip install torch numpy``); this project's has none.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,6 +38,8 @@ from tests.bench.environment import describe
 
 SETTINGS = FineTuneSettings(epochs=1, learning_rate=0.01, optimizer="sgd")
 Step = Callable[[], Any]
+Measure = Callable[[int], dict[str, float]]
+"""CPU and wall seconds a step, over so many."""
 
 
 def resnet20(kit: ModuleType) -> Any:
@@ -86,6 +93,9 @@ def fit_step(kit: ModuleType, images: np.ndarray, labels: np.ndarray) -> Step:
     return run
 
 
+TORCH = "PyTorch, channels last"
+
+
 def measure(step: Step, steps: int) -> dict[str, float]:
     """CPU and wall seconds a step."""
     cpu, wall = time.process_time(), time.perf_counter()
@@ -95,6 +105,30 @@ def measure(step: Step, steps: int) -> dict[str, float]:
         "cpu_s": (time.process_time() - cpu) / steps,
         "wall_s": (time.perf_counter() - wall) / steps,
     }
+
+
+@contextmanager
+def torch_beside(python: str, batch: int) -> Iterator[tuple[str, Measure]]:
+    """PyTorch's version, and its steps measured in a process of its own that waits meanwhile."""
+    script = Path(__file__).with_name("training_torch.py")
+    cores = len(os.sched_getaffinity(0))
+    # -I, or the folder's own inspect.py would stand for Python's.
+    command = [python, "-I", str(script), str(batch), str(cores)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        write, read = process.stdin.write, process.stdout.readline
+        version = json.loads(read())["torch"]
+
+        def measured(steps: int) -> dict[str, float]:
+            write(f"{steps}\n")
+            found: dict[str, float] = json.loads(read())
+            return found
+
+        yield version, measured
+        process.stdin.close()
 
 
 def contenders(batch: int) -> dict[str, Step]:
@@ -120,12 +154,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--torch", help="the Python of an environment with PyTorch")
     options = parser.parse_args(arguments)
-    steps = contenders(options.batch)
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in steps}
-    for _ in range(options.rounds):
-        for name, step in steps.items():
-            rounds[name].append(measure(step, options.steps))
+    measures: dict[str, Measure] = {
+        name: partial(measure, step) for name, step in contenders(options.batch).items()
+    }
+    rounds: dict[str, list[dict[str, float]]] = {}
+    beside = nullcontext() if options.torch is None else torch_beside(options.torch, options.batch)
+    with beside as torch:
+        if torch is not None:
+            measures[TORCH] = torch[1]
+        for _ in range(options.rounds):
+            for name, measured in measures.items():
+                rounds.setdefault(name, []).append(measured(options.steps))
     medians = {
         name: {key: statistics.median(r[key] for r in found) for key in ("cpu_s", "wall_s")}
         for name, found in rounds.items()
@@ -136,16 +177,18 @@ def main(arguments: list[str] | None = None) -> None:
         "steps": options.steps,
         "rounds": options.rounds,
         "step": medians,
+        "torch": None if torch is None else torch[0],
         "load_1min": psutil.getloadavg()[0],
         "environment": describe(),
     }
     base = medians["tf_keras fit"]["cpu_s"]
     for name, found in medians.items():
         print(
-            f"{name:20} cpu {found['cpu_s'] * 1e3:7.1f} ms  wall {found['wall_s'] * 1e3:7.1f} ms"
+            f"{name:22} cpu {found['cpu_s'] * 1e3:7.1f} ms  wall {found['wall_s'] * 1e3:7.1f} ms"
             f"  cpu of tf_keras x {found['cpu_s'] / base:.2f}",
             file=sys.stderr,
         )
+    print(json.dumps(jsonio.to_plain(body)))
     if options.json is not None:
         jsonio.write_json(options.json, body)
 
