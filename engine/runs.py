@@ -20,8 +20,9 @@ from typing import IO, Any
 
 from engine import events as ev
 from engine import jsonio
+from engine.effort import NEW_GOAL
 from engine.errors import UserError
-from engine.job import SCHEMA, Job
+from engine.job import SCHEMA, Job, Strategy
 from engine.runstate import RunState, fold_all
 
 JOB = "job.json"
@@ -168,7 +169,8 @@ class RunFolder:
         Raises
         ------
         UserError
-            Where the run has not ended by itself, or the tolerance is below 0.
+            Where the run has not ended by itself, its strategy cannot go on from known trials, or
+            the tolerance is below 0.
         """
         if self.state().status not in ("met", "not_met"):
             raise UserError(
@@ -177,6 +179,13 @@ class RunFolder:
                 "Go on with it first: 'secateur resume' without a goal.",
             )
         job = self.job()
+        if job.strategy not in NEW_GOAL:
+            raise UserError(
+                "goal.strategy",
+                f"Only runs of the strategies {' and '.join(NEW_GOAL)} can take a new goal, and"
+                f" this one's is {job.strategy}.",
+                "Start a new run with 'secateur prune'; this one stays as it is.",
+            )
         goal = replace(
             job.goal,
             target=job.goal.target if target is None else target,
@@ -345,7 +354,10 @@ def _copy(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """One line of the list of runs; ``value`` is on the split that the run's status rests on."""
+    """One line of the list of runs; ``value`` is on the split that the run's status rests on.
+
+    ``strategy`` is None where the job cannot be read.
+    """
 
     path: str
     name: str
@@ -357,6 +369,12 @@ class RunSummary:
     value: float | None
     params_before: int | None
     nonzero_after: int | None
+    strategy: Strategy | None
+
+    @property
+    def takes_goal(self) -> bool:
+        """Whether :meth:`RunFolder.set_goal` takes a new goal for it."""
+        return self.status in ("met", "not_met") and self.strategy in NEW_GOAL
 
 
 def list_runs(base: Path | None = None) -> tuple[RunSummary, ...]:
@@ -371,8 +389,10 @@ def list_runs(base: Path | None = None) -> tuple[RunSummary, ...]:
 def _summary(path: Path) -> RunSummary:
     folder = RunFolder(path)
     state = folder.state()
+    strategy: Strategy | None = None
     try:
-        model = folder.job().model
+        job = folder.job()
+        model, strategy = job.model, job.strategy
     except UserError:
         model, state = "", RunState(status="failed")
     best = state.best_trial
@@ -388,6 +408,7 @@ def _summary(path: Path) -> RunSummary:
         value=None if best is None else best.value,
         params_before=None if state.model is None else state.model.params,
         nonzero_after=None if best is None or best.sizes is None else best.sizes.nonzero,
+        strategy=strategy,
     )
 
 

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from engine import events as ev
-from engine.effort import NEW_GOAL
-from engine.errors import UserError
 from engine.job import Job
 from engine.runs import RunFolder
 from engine.runstate import RunState
@@ -33,23 +31,10 @@ class Stage:
 
 
 def stage_of(earlier: RunState, job: Job) -> Stage:
-    """Where a run stands with the goal of its job.
-
-    Raises
-    ------
-    UserError
-        Where the goal is new and the run's strategy cannot go on from known trials.
-    """
+    """Where a run stands with the goal of its job."""
     before = earlier.job
     ended = earlier.status in ("met", "not_met")
     begins = ended and before is not None and before.goal != job.goal
-    if begins and job.strategy not in NEW_GOAL:
-        raise UserError(
-            "goal.strategy",
-            f"Only runs of the strategies {' and '.join(NEW_GOAL)} can take a new goal, not one of"
-            f" {job.strategy}.",
-            "Start a new run with 'secateur prune'.",
-        )
     if begins:
         first = max((t.trial for t in earlier.trials), default=0) + 1
     elif earlier.goal_set is not None:

@@ -21,7 +21,6 @@ from gui.widgets.basics import button, empty_page, label, stage_page
 from gui.widgets.tables import fit_columns, row_table
 
 WIDTHS_PX = (200, 150, 150, 100, 80, 80, 130, 84)
-ENDED = ("met", "not_met")
 TO_GO_ON = ("stopped", "failed", "interrupted")
 
 LONGEST_PLACE = 44
@@ -155,7 +154,7 @@ class RunsPanel(QStackedWidget):
         self.overlay_button.setAccessibleName(text)
         if run is not None:
             self.resume_button.setEnabled(run.status in TO_GO_ON)
-            self.goal_button.setEnabled(run.status in ENDED)
+            self.goal_button.setEnabled(run.takes_goal)
             other = self._shown is not None and Path(run.path) != self._shown
             self.overlay_button.setEnabled(is_overlay or other)
         self.footer.setText(units.plural(len(self.model.rows), "run"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from pytestqt.qtbot import QtBot
 
 from engine import events as ev
 from engine.errors import UserError
-from engine.runs import RunFolder
+from engine.job import Strategy
+from engine.runs import RunFolder, list_runs
 from engine.runstate import fold_all
 from engine.telling.cloud import pick
 from gui.main_window import MainWindow
@@ -160,3 +162,24 @@ def test_that_keys_move_the_floor_and_not_during_a_search(
     qtbot.waitUntil(lambda: not ready.session.searching, timeout=20_000)
     qtbot.keyClick(cloud.plot, Qt.Key.Key_Up)
     assert cloud.floor == pytest.approx(0.923)
+
+
+@pytest.mark.parametrize(("strategy", "takes"), [("importance", True), ("structured", False)])
+def test_that_a_strategy_which_cannot_go_on_is_refused_before_anything_changes(
+    tmp_path: Path, strategy: Strategy, takes: bool
+) -> None:
+    job = replace(story.job(), strategy=strategy)
+    folder = RunFolder.create(tmp_path / "run", job)
+    for event in story.beginning():
+        folder.append(replace(event, job=job) if isinstance(event, ev.RunStarted) else event)
+    folder.append(ev.RunEnded(outcome="met"))
+    (summary,) = list_runs(tmp_path)
+    assert (summary.strategy, summary.takes_goal) == (strategy, takes)
+    if takes:
+        folder.set_goal(tolerance=0.02)
+    else:
+        with pytest.raises(UserError, match="this one's is structured"):
+            folder.set_goal(tolerance=0.02)
+    folder.close()
+    assert folder.job().goal.tolerance == (0.02 if takes else 0.01)
+    assert folder.state().status == "met"

@@ -125,6 +125,19 @@ def test_that_a_new_goal_is_asked_for_from_the_list(runs: MainWindow, qtbot: QtB
     assert runs.stage == "search"
 
 
+def test_that_no_new_goal_is_offered_where_the_strategy_takes_none(
+    runs: MainWindow, qtbot: QtBot
+) -> None:
+    folder = RunFolder(make_run("2026-01-03-structured", story.whole()))
+    folder.set_job(replace(folder.job(), strategy="structured"))
+    runs.run_verbs.refresh()
+    qtbot.waitUntil(lambda: runs.runs.model.rowCount() == 3, timeout=10_000)
+    select(runs, "2026-01-01-whole")
+    assert runs.runs.goal_button.isEnabled()
+    select(runs, "2026-01-03-structured")
+    assert not runs.runs.goal_button.isEnabled()
+
+
 def test_that_a_second_run_lies_over_the_cloud_in_its_own_marks(
     runs: MainWindow, qtbot: QtBot
 ) -> None:
