@@ -22,6 +22,7 @@ from engine.comparison import (
     Comparison,
     Confusion,
     Latencies,
+    Masks,
     Measured,
     Thumbnails,
     place_of,
@@ -29,6 +30,7 @@ from engine.comparison import (
     stamp_of,
 )
 from engine.data.answers import FIGURES, answers, confusion, figures_by_class
+from engine.data.mask_pictures import GAP_PX, iou_by_image, mask_sheet, worst_first
 from engine.data.preview import save_sheet, sheet
 from engine.errors import SecateurError, UserError
 from engine.events import TrialDone
@@ -51,6 +53,9 @@ A_CLASS = 24
 MOST_THUMBNAILS = 3000
 MOST_BYTES = 1 << 28
 """Of the images that thumbnails are made of."""
+
+MOST_MASKS, MASK_PX = 24, 132
+"""Images whose masks are shown, and the longer side of each picture."""
 
 MOST_CLASSES = 200
 """A larger confusion matrix is read by nobody."""
@@ -122,6 +127,8 @@ def measured(job: Job, trial: int, checkpoint: Path, place: Path) -> Comparison:
     found = told_by_class(found, opened, outputs)
     if found.answers is not None:
         found = replace(found, thumbnails=_thumbnails(found.answers, opened, place))
+    if opened.task.kind in ("segmentation", "binary_segmentation"):
+        found = replace(found, masks=_masks(opened, outputs, place))
     return _with_latencies(found, job, file, opened, after)
 
 
@@ -153,8 +160,7 @@ def told_by_class(found: Comparison, opened: Opened, outputs: list[np.ndarray]) 
         made = {"before": both[0].tolist(), "after": both[1].tolist()}
         found = replace(found, confusion=jsonio.from_plain(made, Confusion))
     if task.kind not in ("classification", "binary"):
-        note = "Every pixel has an answer of its own here: there are no images that flipped."
-        return replace(found, notes=(*found.notes, note))
+        return found
     (old, old_sure), (new, new_sure) = (answers(one, task) for one in outputs)
     return replace(
         found,
@@ -191,6 +197,24 @@ def _thumbnails(told: Answers, opened: Opened, place: Path) -> Thumbnails:
     return Thumbnails(
         file=file.name, cell_px=CELL_PX, columns=COLUMNS, samples=samples, names=names
     )
+
+
+def _masks(opened: Opened, outputs: list[np.ndarray], place: Path) -> Masks:
+    part, task, ignored = opened.data.search, opened.task, opened.data.ignore_label
+    before, after = (iou_by_image(one, part.labels, task, ignore_label=ignored) for one in outputs)
+    samples = worst_first(before, after, MOST_MASKS)
+    pixels, (width, height) = mask_sheet(
+        part.images[samples], part.labels[samples], (outputs[0][samples], outputs[1][samples]),
+        task, ignore_label=ignored, longest_px=MASK_PX,
+    )  # fmt: skip
+    file = place.with_suffix(".png")
+    save_sheet(pixels, file)
+    return Masks(
+        file=file.name, width_px=width, height_px=height, gap_px=GAP_PX,
+        samples=tuple(map(int, samples)),
+        before=tuple(map(_number, before[samples])), after=tuple(map(_number, after[samples])),
+        names=tuple(part.names[i] for i in samples) if part.names else (),
+    )  # fmt: skip
 
 
 def _with_latencies(

@@ -19,6 +19,9 @@ from engine.job import Job
 COMPARISONS = "compare"
 """Folder of a run's comparisons."""
 
+_HOLDS = 2
+"""Counts what a comparison has come to hold; one that is kept with less is made anew."""
+
 Change = Literal["worse", "better", "other"]
 """Of a sample: no longer right; right now; wrong before and after, in different ways."""
 
@@ -97,6 +100,26 @@ class Thumbnails:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Masks:
+    """Masks of some images, those first that lost most: ``file`` lies beside the comparison's own.
+
+    Row ``i`` of the sheet is sample ``samples[i]``: the image, its true mask, and the answers of
+    the model as opened and of the checkpoint, each ``width_px`` by ``height_px`` with ``gap_px`` of
+    nothing at its right and below. ``before`` and ``after`` are the IoU of that image alone, None
+    where it has none; ``names`` are paths or ids where the data have them.
+    """
+
+    file: str
+    width_px: int
+    height_px: int
+    gap_px: int
+    samples: tuple[int, ...]
+    before: tuple[float | None, ...]
+    after: tuple[float | None, ...]
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Latencies:
     """Both as float32 TFLite files, and the model as opened in 8 bits, timed in turn; or None."""
 
@@ -112,7 +135,8 @@ class Comparison:
     ``drop`` is how much worse the checkpoint is, paired, with its interval. ``figure`` is what
     ``classes`` hold: ``accuracy`` (share of a class's samples that were found), ``f1`` or ``iou``;
     None where there are no classes. ``confusion`` and ``answers`` are None where they make no
-    sense, and ``notes`` then say why. ``stamp`` says what it was made from.
+    sense, and ``notes`` then say why; where every pixel has an answer there are ``masks`` instead
+    of ``answers``. ``stamp`` says what it was made from.
     """
 
     trial: int
@@ -127,6 +151,7 @@ class Comparison:
     confusion: Confusion | None = None
     answers: Answers | None = None
     thumbnails: Thumbnails | None = None
+    masks: Masks | None = None
     latency_ms: Latencies = Latencies()
     split: str = "search"
     notes: tuple[str, ...] = ()
@@ -147,7 +172,7 @@ def stamp_of(job: Job, checkpoint: Path) -> str:
         for path in (Path(place) for place in places if place is not None and place != "digits")
         if path.exists() and (status := path.stat())
     ]
-    return hashlib.sha256(jsonio.dumps((job.data, job.goal.metric, files))).hexdigest()
+    return hashlib.sha256(jsonio.dumps((_HOLDS, job.data, job.goal.metric, files))).hexdigest()
 
 
 def read_comparison(run: Path, trial: int, stamp: str | None = None) -> Comparison | None:

@@ -20,7 +20,7 @@ from gui.commands import JsonCommand
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Compared:
-    """A comparison; ``sheet`` holds its thumbnails, None where there are none."""
+    """A comparison; ``sheet`` holds its thumbnails or masks, None where there are none."""
 
     comparison: Comparison
     sheet: QImage | None = None
@@ -34,6 +34,15 @@ class Compared:
         row, column = divmod(cell, thumbnails.columns)
         side = thumbnails.cell_px
         return self.sheet.copy(QRect(column * side + 1, row * side + 1, side - 2, side - 2))
+
+    def pictures(self, row: int) -> tuple[QImage, ...]:
+        """Image, true mask and both answers of a row of the masks; none where there are none."""
+        masks = self.comparison.masks
+        if masks is None or self.sheet is None:
+            return ()
+        wide, tall, gap = masks.width_px, masks.height_px, masks.gap_px
+        places = (QRect(column * wide, row * tall, wide - gap, tall - gap) for column in range(4))
+        return tuple(self.sheet.copy(place) for place in places)
 
     def name(self, sample: int) -> str:
         """Path or id of a sample, else its number in the search split."""
@@ -50,9 +59,9 @@ def read_compared(run: Path, trial: int, checkpoint: Path) -> Compared | None:
         return None
     thumbnails = found.thumbnails
     samples = () if thumbnails is None else thumbnails.samples
-    sheet = None
-    if thumbnails is not None:
-        sheet = QImage(str(place_of(run, trial).with_name(thumbnails.file)))
+    sheet, pictures = None, found.masks if thumbnails is None else thumbnails
+    if pictures is not None:
+        sheet = QImage(str(place_of(run, trial).with_name(pictures.file)))
     return Compared(
         comparison=found,
         sheet=None if sheet is None or sheet.isNull() else sheet,

@@ -118,7 +118,7 @@ def _grid(root: ET.Element, place: _Place, state: RunState) -> None:
     _line(root, _LEFT, bottom, WIDTH - _RIGHT, bottom, "axis")
     title = _text(root, (WIDTH + _LEFT) / 2, CLOUD_HEIGHT - 12, "title", "middle")
     title.text = f"{measure_name(state, found.measure)} (log scale)"
-    name = units.metric_name(found.metric).capitalize()
+    name = units.metric_head(found.metric)
     upright = _text(root, 0, 0, "title", "middle")
     upright.set("transform", f"translate(14 {(_TOP + bottom) / 2:.1f}) rotate(-90)")
     upright.text = f"{name} on the search split"

@@ -52,17 +52,22 @@ def judge_again(
     target: Target,
     emit: Callable[[ev.Event], None],
 ) -> tuple[ev.TrialDone, ...]:
-    """Take up the known trials whose checkpoints are there, with the verdict of this goal."""
+    """Take up the known trials whose checkpoints are there, with the verdict of this goal.
+
+    Fine-tunes whose checkpoints were not kept get its verdict, too, for whoever looks at the run.
+    """
     parents = {
         event.trial: event.parent for event in folder.events() if isinstance(event, ev.TrialStarted)
     }
-    judged = []
+    judged, seen = [], []
     for trial in stage.known:
         if trial.step == "quantize":
             continue
         found = runner.recall(replace(trial, best=False), parents.get(trial.trial))
         if found is not None and found.checkpoint is not None:
             judged.append(_judged(found, target))
+        elif trial.kind == "fine_tune":
+            seen.append(_judged(trial, target))
     tolds = {t.trial: told_of(t, target) for t in judged}
     best = None
     for told in tolds.values():
@@ -75,7 +80,8 @@ def judge_again(
         emit(
             ev.GoalSet(
                 goal=runner.goal, first_trial=stage.first_trial,
-                accepted=tuple(t.trial for t in judged if t.accepted), best=number,
+                accepted=tuple(sorted(t.trial for t in [*judged, *seen] if t.accepted)),
+                best=number,
             )
         )  # fmt: skip
     return tuple(replace(t, best=t.trial == number) for t in judged)

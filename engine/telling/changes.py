@@ -32,7 +32,7 @@ def headline(found: Comparison) -> str:
     metric = found.metric
     before, after = (units.metric_value(m.value, metric) for m in (found.before, found.after))
     return (
-        f"{units.metric_name(metric).capitalize()} {before} as opened, {after} after trial"
+        f"{units.metric_head(metric)} {before} as opened, {after} after trial"
         f" {found.trial}, on {units.plural(found.samples, 'search sample')}:"
         f" {units.metric_difference(found.drop.value, metric)} lost"
         f" ({drop_interval(found.drop.interval, metric)})."

@@ -112,7 +112,7 @@ def figures(state: RunState, trial: TrialDone, timed: Latencies | None = None) -
             for control in controls
         ),
     ]
-    name = units.metric_name(metric).capitalize()
+    name = units.metric_head(metric)
     rows = [
         (f"{name}, search split", *(units.metric_value(s.search, metric) for s in sides)),
         (f"{name}, report split", *(units.metric_value(s.report, metric) for s in sides)),

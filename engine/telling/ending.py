@@ -23,8 +23,7 @@ def end_numbers(state: RunState) -> tuple[tuple[str, str], ...]:
         )
         if before.macs and after.macs:
             pairs.append(("Multiply-adds", _change(before.macs, after.macs, count=True)))
-    name = units.metric_name(metric)
-    name = name[:1].upper() + name[1:]
+    name = units.metric_head(metric)
     if report is not None:
         now = units.metric_value(report.final, metric)
         pairs.append((f"{name}, report split", now))

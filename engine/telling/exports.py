@@ -32,7 +32,7 @@ def export_pairs(answer: dict[str, Any]) -> tuple[tuple[str, str], ...]:
             units.NOT_MEASURED if difference is None else f"{difference:.2g}",
         ),
         ("Same answer", units.percent(_number(checks.get("agreement")))),
-        (units.metric_name(metric).capitalize(), value),
+        (units.metric_head(metric), value),
         ("Latency", _latency(checks.get("latency_ms"))),
     ]
     beside = answer.get("beside")
@@ -61,7 +61,7 @@ def export_lines(answer: dict[str, Any]) -> tuple[str, ...]:
     ]
     if checks.get("value") is not None:
         lines.append(
-            f"{units.metric_name(metric).capitalize()} of the file"
+            f"{units.metric_head(metric)} of the file"
             f" {units.metric_value(checks['value'], metric)}, of the model it came from"
             f" {units.metric_value(checks['model_value'], metric)}."
         )

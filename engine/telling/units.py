@@ -128,6 +128,12 @@ def metric_name(metric: str | None) -> str:
     return _METRIC_NAMES.get(metric or "accuracy", (metric or "accuracy").replace("_", " "))
 
 
+def metric_head(metric: str | None) -> str:
+    """A metric's name at the head of a line or of an axis."""
+    name = metric_name(metric)
+    return name[:1].upper() + name[1:]
+
+
 def metric_value(value: float | None, metric: str | None) -> str:
     """A metric's value in its own unit."""
     if value is None or not math.isfinite(value):

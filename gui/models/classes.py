@@ -12,6 +12,9 @@ from engine.telling import units
 from engine.telling.changes import FIGURES, change_of
 from gui.models.rows import Column, RowsModel, csv_of
 
+MANY = 100_000
+"""What is more than this, pixels as a rule, is told in three figures."""
+
 
 class ClassesModel(RowsModel[ByClass]):
     """One row a class: its name, how much there is of it, its figure before and after."""
@@ -22,7 +25,7 @@ class ClassesModel(RowsModel[ByClass]):
             Column(head="Class", text=lambda r: r.name, key=lambda r: r.name.lower(), number=False),
             Column(
                 head="Count",
-                text=lambda r: units.count(r.count),
+                text=lambda r: (units.count if r.count < MANY else units.short_count)(r.count),
                 key=lambda r: r.count,
                 tip="Samples of the class in the search split; pixels where these are judged",
             ),

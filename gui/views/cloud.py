@@ -34,6 +34,9 @@ from gui.views.plots import Plot, UnitAxis, clear_anchor, line_pen
 POINT = 12
 """Pixels across a point of a trial that was fine-tuned."""
 
+BEHIND_TEXT = 200
+"""How opaque (of 255) the ground of a line's words is: points may lie under them."""
+
 
 class CloudPlot(QWidget):
     """The cloud of one run; ``chosen`` carries a trial's id (-1: the baseline).
@@ -117,7 +120,7 @@ class CloudPlot(QWidget):
         self._left.setScale(scale)
         self._bottom.text = lambda v: units.tick(measure_value(self._state, measure, v))
         self.plot.setLabel("bottom", measure_name(state, measure) + ", log scale")
-        name = units.metric_name(found.metric).capitalize()
+        name = units.metric_head(found.metric)
         self.plot.setLabel("left", f"{name}, %" if share else name)
         self.scatter.setData(spots=[self._spot(p) for p in found.points])
         self._rings.setData(spots=[*self._ring_spots(found)])
@@ -354,6 +357,10 @@ class CloudPlot(QWidget):
         self._floor_text.setColor(QColor(c.floor))
         self._target_text.setColor(QColor(c.target))
         self._best_text.setColor(QColor(c.text))
+        behind = QColor(c.surface)
+        behind.setAlpha(BEHIND_TEXT)
+        for text in (self._floor_text, self._target_text, self._best_text):
+            text.fill = pg.mkBrush(behind)
         for axis in ("bottom", "left"):
             self.plot.getAxis(axis).labelStyle = {"color": c.muted}
         shown, self._shown = self._shown, None

@@ -136,7 +136,7 @@ class InspectorPanel(QWidget):
         self.words.show()
         pairs = [
             (
-                units.metric_name(base.metric).capitalize(),
+                units.metric_head(base.metric),
                 units.metric_value(base.value, base.metric),
             ),
             ("95 % interval", units.interval(*base.interval, base.metric)),
@@ -212,7 +212,7 @@ def trial_pairs(trial: TrialDone, state: RunState) -> tuple[tuple[str, str], ...
     """A trial as pairs of name and value."""
     base, sizes = state.baseline, trial.sizes
     metric = None if base is None else base.metric
-    name = units.metric_name(metric).capitalize()
+    name = units.metric_head(metric)
     pairs = [(name, units.metric_value(trial.value, metric))]
     if base is not None and trial.value is not None:
         pairs.append(

@@ -1,4 +1,7 @@
-"""The samples whose answer changed, with their pictures, or those of a cell of the matrix."""
+"""The samples whose answer changed, with their pictures, or those of a cell of the matrix.
+
+Where every pixel has an answer: images with their masks, those first that lost most.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,15 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget, QVBoxLayou
 from engine.telling import units
 from engine.telling.changes import CHANGES
 from gui.compared import Compared
+from gui.models.masks import MasksModel
 from gui.models.samples import SamplesModel
 from gui.theme import GRID
+from gui.widgets import masks, samples
 from gui.widgets.basics import label
-from gui.widgets.samples import SampleList
+from gui.widgets.tiles import TileList
 
 ALL, CELL = "changed", "cell"
+_OF_MASKS = "{} images of the search split, those first that lost most"
 
 
 class SamplesPage(QWidget):
@@ -42,16 +48,21 @@ class SamplesPage(QWidget):
         self.count = label("", "muted")
         row.addWidget(self.count)
         row.addStretch(1)
-        row.addWidget(label("True class; as opened \u2192 after, with its probability", "small"))
+        self.caption = label("True class; as opened \u2192 after, with its probability", "small")
+        row.addWidget(self.caption)
         column.addLayout(row)
         self.model = SamplesModel(self)
-        self.list = SampleList("Samples")
+        self.list = TileList("Samples", samples.SampleDelegate(), samples.CELL)
         self.list.setModel(self.model)
+        self.masks_model = MasksModel(self)
+        self.masks = TileList("Masks", masks.MaskDelegate(), masks.CELL)
+        self.masks.setModel(self.masks_model)
         self.pages = QStackedWidget()
         self.empty = label("", "muted", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.pages.addWidget(self.empty)
         self.pages.addWidget(self.list)
+        self.pages.addWidget(self.masks)
         column.addWidget(self.pages, 1)
 
     def show_compared(self, compared: Compared | None) -> None:
@@ -73,8 +84,8 @@ class SamplesPage(QWidget):
         told = None if compared is None else compared.comparison.answers
         self.change.clear()
         self.true_class.clear()
-        for box in (self.change, self.true_class):
-            box.setVisible(told is not None)
+        for shown in (self.change, self.true_class, self.caption):
+            shown.setVisible(told is not None)
         if compared is None or told is None:
             return
         flipped = told.flipped()
@@ -97,8 +108,12 @@ class SamplesPage(QWidget):
         told = None if compared is None else compared.comparison.answers
         if compared is None or told is None:
             self.model.show_samples(None, ())
+            self.masks_model.show_compared(compared)
             notes = () if compared is None else compared.comparison.notes
             self._say(" ".join(notes))
+            if self.masks_model.rowCount():
+                self.count.setText(_OF_MASKS.format(self.masks_model.rowCount()))
+                self.pages.setCurrentWidget(self.masks)
             return
         wanted, true = self.change.currentData(), self.true_class.currentData()
         if wanted == CELL and self._cell is not None:

@@ -6,8 +6,8 @@ Owns the painting; what is said comes from :mod:`gui.models.samples`.
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPolygonF, QResizeEvent
-from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtGui import QColor, QImage, QPainter, QPolygonF
+from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from gui.models.rows import Index
 from gui.models.samples import SAMPLE_ROLE, SampleFacts
@@ -79,23 +79,3 @@ def paint_mark(painter: QPainter, c: Colours, facts: SampleFacts, at: QPointF) -
     painter.setBrush(QColor(hues[facts.change]))
     painter.drawPolygon(QPolygonF([at + QPointF(x, y) for x, y in shapes[facts.change]]))
     return MARK + GRID / 2
-
-
-class SampleList(QListView):
-    """Samples in as many columns as fit, over the whole width."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.setAccessibleName(name)
-        self.setItemDelegate(SampleDelegate(self))
-        self.setFlow(QListView.Flow.LeftToRight)
-        self.setWrapping(True)
-        self.setResizeMode(QListView.ResizeMode.Adjust)
-        self.setUniformItemSizes(True)
-        self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Qt: the columns share the width."""
-        room = self.viewport().width() - 1
-        self.setGridSize(QSize(room // max(1, room // CELL.width()), CELL.height()))
-        super().resizeEvent(event)

@@ -302,6 +302,8 @@ def test_that_a_new_goal_uses_what_a_finished_run_knows(
     assert further["trials"][0]["id"] == known[0]["id"]
     assert [t["seconds"] for t in further["trials"][: len(known)]] == [t["seconds"] for t in known]
     assert 1 <= sum(t["kind"] == "fine_tune" for t in new) <= 2
+    held = {t["id"] for t in known if t["accepted"]}
+    assert held <= {t["id"] for t in further["trials"] if t["accepted"]}, "kept on disk or not"
     assert further["final"]["nonzero"] <= result["final"]["nonzero"]
     events = list(RunFolder.open(again).events())
     (goal,) = [e for e in events if isinstance(e, GoalSet)]

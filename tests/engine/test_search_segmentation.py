@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine import api
 from engine.events import GoalSet, TrialStarted
@@ -92,12 +93,21 @@ def test_that_a_new_goal_of_importance_weights_goes_on_from_what_holds(
     assert [t["seconds"] for t in further["trials"][: len(known)]] == [t["seconds"] for t in known]
     tunes = [t for t in new if t["kind"] == "fine_tune"]
     assert 1 <= len(tunes) <= 2
+    held = {t["id"] for t in known if t["accepted"]}
+    assert held <= {t["id"] for t in further["trials"] if t["accepted"]}, "kept on disk or not"
     assert all(t["keep"] < 1.0 for t in new), "the whole net is not trained again"
     assert further["final"]["params"] <= first["final"]["params"]
     (goal,) = [e for e in RunFolder.open(run).events() if isinstance(e, GoalSet)]
     starts = [e for e in RunFolder.open(run).events() if isinstance(e, TrialStarted)]
     began = next(e for e in starts if e.trial == goal.first_trial)
     assert began.parent == goal.best
+    shown = api.compare(run)
+    masks = shown["masks"]
+    lost = [before - after for before, after in zip(masks["before"], masks["after"], strict=True)]
+    assert len(masks["samples"]) == len(set(masks["samples"])) == 24
+    assert lost == sorted(lost, reverse=True)
+    with Image.open(Path(shown["path"]).with_name(masks["file"])) as sheet:
+        assert sheet.size == (4 * masks["width_px"], 24 * masks["height_px"])
 
 
 def test_that_evaluate_tells_every_metric_of_masks(material: tuple[Path, Path]) -> None:

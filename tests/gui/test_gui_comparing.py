@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from engine import api
 from engine import events as ev
-from engine.comparison import place_of
+from engine.comparison import Masks, place_of
 from engine.errors import EngineFailure
 from engine.job import DataSpec, Job
 from engine.runs import RunFolder
@@ -169,12 +169,43 @@ def test_that_evaluating_is_given_up_or_fails_without_a_trace(
     window.banner.hide()
 
 
-def test_that_maps_have_no_samples_that_flip_and_say_so(
+def test_that_masks_are_shown_beside_each_other(
     ended: tuple[MainWindow, Path], qtbot: QtBot
 ) -> None:
     window, run = ended
     settle(window, qtbot)
-    why = "Every pixel has an answer of its own here: there are no images that flipped."
+    masks = Masks(
+        file="trial-010.png", width_px=comparisons.SIDE, height_px=comparisons.SIDE, gap_px=2,
+        samples=(4, 1), before=(0.8, None), after=(0.75, 0.5), names=("a.png", "b.png"),
+    )  # fmt: skip
+    maps = replace(
+        comparisons.comparison(), task="segmentation", metric="mean_iou", figure="iou",
+        answers=None, thumbnails=None, masks=masks,
+    )  # fmt: skip
+    comparisons.keep(run, maps)
+    window.compare.choose(8)
+    window.compare.choose(10)
+    qtbot.waitUntil(lambda: window.compare.comparing.comparison is not None, timeout=5_000)
+    window.compare.tabs.tabs[SAMPLES].click()
+    page = window.compare.samples
+    assert page.pages.currentWidget() is page.masks
+    assert page.caption.isHidden()
+    assert page.count.text() == "2 images of the search split, those first that lost most"
+    rows = [str(page.masks_model.index(row, 0).data()) for row in range(2)]
+    assert rows[0] == "a.png: IoU 80.0\u00a0% \u2192 75.0\u00a0% (\u22125.0\u00a0points)"
+    assert rows[1].startswith("b.png: IoU ")
+    facts = page.masks_model.facts(0)
+    assert facts is not None
+    assert [(p.width(), p.height()) for p in facts.pictures] == [(comparisons.SIDE - 2,) * 2] * 4
+    page.masks.grab()
+
+
+def test_that_where_no_answer_can_flip_it_says_why(
+    ended: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, run = ended
+    settle(window, qtbot)
+    why = "The model's outputs are numbers: there are no classes to tell apart."
     maps = replace(
         comparisons.comparison(), task="segmentation", metric="mean_iou", figure="iou",
         answers=None, thumbnails=None, notes=(why,),
