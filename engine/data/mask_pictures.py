@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from engine.data.metrics import per_sample
+from engine.data.preview import in_rgb
 from engine.data.task import Task, predicted_classes
 
 COLOURS = np.array(
@@ -20,7 +21,7 @@ COLOURS = np.array(
     ],
     np.float32,
 )  # fmt: skip
-"""RGB of the classes, over and over; the first eight can be told apart by all eyes (Okabe and Ito,
+"""RGB of the classes, over and over; the first seven can be told apart by all eyes (Okabe and Ito,
 but for black, which is left for what does not count)."""
 
 SHARE = 0.6
@@ -102,7 +103,7 @@ def mask_sheet(
     Parameters
     ----------
     images
-        Raw pixels ``(n, h, w, channels)``; all are scaled by their common maximum.
+        Raw pixels ``(n, h, w, channels)``, see :func:`engine.data.preview.in_rgb`.
     labels
         Class ids ``(n, h, w)``, or with a last axis of 1.
     outputs
@@ -115,14 +116,9 @@ def mask_sheet(
     size = (max(1, round(wide * scale)), max(1, round(tall * scale)))
     width, height = size[0] + GAP_PX, size[1] + GAP_PX
     pixels = np.full((len(images) * height, PICTURES * width, 3), 255, np.uint8)
-    top = float(images.max()) if images.size else 0.0
-    bright = 255.0 / top if top > 0 and (top < 128 or images.dtype != np.uint8) else 1.0
     true = labels.reshape(labels.shape[:3])
     answers = [predicted_classes(one, task) for one in outputs]
-    for row, raw in enumerate(images):
-        image = np.clip(raw[..., :3] * bright, 0, 255).astype(np.uint8)
-        if image.shape[-1] != 3:
-            image = np.repeat(image[..., :1], 3, axis=-1)
+    for row, image in enumerate(in_rgb(images)):
         for column, classes in enumerate((None, true[row], *(one[row] for one in answers))):
             ignored = ignore_label if column == 1 else None
             picture = painted(image, classes, task, ignore_label=ignored)

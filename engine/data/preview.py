@@ -7,7 +7,7 @@ as well as the best. Written into a folder, whole or not at all; the window cuts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,21 +65,32 @@ def sheet(images: np.ndarray, *, columns: int = COLUMNS, cell_px: int = CELL_PX)
     Parameters
     ----------
     images
-        Raw pixels ``(n, height, width, channels)``; all are scaled by their common maximum.
+        Raw pixels ``(n, height, width, channels)``, see :func:`in_rgb`.
     """
     rows = max(1, -(-len(images) // columns))
     pixels = np.full((rows * cell_px, columns * cell_px, 3), 255, np.uint8)
-    top = float(images.max()) if images.size else 0.0
-    scale = 255.0 / top if top > 0 and (top < 128 or images.dtype != np.uint8) else 1.0
-    for index, image in enumerate(images):
-        small = np.clip(image[..., :3] * scale, 0, 255).astype(np.uint8)
-        if small.shape[-1] != 3:
-            small = np.repeat(small[..., :1], 3, axis=-1)
+    for index, small in enumerate(in_rgb(images)):
         y, x = (cell_px * place for place in divmod(index, columns))
         pixels[y + 1 : y + cell_px - 1, x + 1 : x + cell_px - 1] = np.asarray(
             Image.fromarray(small).resize((cell_px - 2, cell_px - 2))
         )
     return pixels
+
+
+def in_rgb(images: np.ndarray) -> Iterator[np.ndarray]:
+    """Images as they can be shown, each uint8 ``(height, width, 3)``.
+
+    Parameters
+    ----------
+    images
+        Raw pixels ``(n, height, width, channels)``; all are scaled by their common maximum, where
+        they are not bytes already or too dark for bytes.
+    """
+    top = float(images.max()) if images.size else 0.0
+    scale = 255.0 / top if top > 0 and (top < 128 or images.dtype != np.uint8) else 1.0
+    for image in images:
+        pixels = np.clip(image[..., :3] * scale, 0, 255).astype(np.uint8)
+        yield pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1)
 
 
 def _strip(images: np.ndarray) -> np.ndarray:

@@ -169,23 +169,29 @@ def test_that_evaluating_is_given_up_or_fails_without_a_trace(
     window.banner.hide()
 
 
-def test_that_masks_are_shown_beside_each_other(
-    ended: tuple[MainWindow, Path], qtbot: QtBot
-) -> None:
+def show_maps(ended: tuple[MainWindow, Path], qtbot: QtBot, **changes: Any) -> MainWindow:
+    """A window with a comparison of maps, of which the engine kept ``changes``."""
     window, run = ended
     settle(window, qtbot)
-    masks = Masks(
-        file="trial-010.png", width_px=comparisons.SIDE, height_px=comparisons.SIDE, gap_px=2,
-        samples=(4, 1), before=(0.8, None), after=(0.75, 0.5), names=("a.png", "b.png"),
-    )  # fmt: skip
     maps = replace(
         comparisons.comparison(), task="segmentation", metric="mean_iou", figure="iou",
-        answers=None, thumbnails=None, masks=masks,
+        answers=None, thumbnails=None, **changes,
     )  # fmt: skip
     comparisons.keep(run, maps)
     window.compare.choose(8)
     window.compare.choose(10)
     qtbot.waitUntil(lambda: window.compare.comparing.comparison is not None, timeout=5_000)
+    return window
+
+
+def test_that_masks_are_shown_beside_each_other(
+    ended: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    masks = Masks(
+        file="trial-010.png", width_px=comparisons.SIDE, height_px=comparisons.SIDE, gap_px=2,
+        samples=(4, 1), before=(0.8, None), after=(0.75, 0.5), names=("a.png", "b.png"),
+    )  # fmt: skip
+    window = show_maps(ended, qtbot, masks=masks)
     window.compare.tabs.tabs[SAMPLES].click()
     page = window.compare.samples
     assert page.pages.currentWidget() is page.masks
@@ -203,17 +209,8 @@ def test_that_masks_are_shown_beside_each_other(
 def test_that_where_no_answer_can_flip_it_says_why(
     ended: tuple[MainWindow, Path], qtbot: QtBot
 ) -> None:
-    window, run = ended
-    settle(window, qtbot)
     why = "The model's outputs are numbers: there are no classes to tell apart."
-    maps = replace(
-        comparisons.comparison(), task="segmentation", metric="mean_iou", figure="iou",
-        answers=None, thumbnails=None, notes=(why,),
-    )  # fmt: skip
-    comparisons.keep(run, maps)
-    window.compare.choose(8)
-    window.compare.choose(10)
-    qtbot.waitUntil(lambda: window.compare.comparing.comparison is not None, timeout=5_000)
+    window = show_maps(ended, qtbot, notes=(why,))
     window.compare.tabs.tabs[CLASSES].click()
     assert window.compare.classes.head.text() == "IoU by class"
     assert "pixel" in window.compare.classes.map.text_of(0, 1)
