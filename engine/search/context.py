@@ -281,7 +281,9 @@ def complete(
         settings = replace(settings, epochs=epochs)
     data, task, measure = opened.data, opened.task, opened.measure
     predictor = Predictor(opened.model, opened.transform, batch_size=batch_for(train.images))
-    augmenting = choose_augmentation(job, predictor, data, task, measure.name, control)
+    augmenting = choose_augmentation(
+        job, predictor, data, task, measure.name, settings.epochs, control
+    )
     class_weights = rooms.class_weights(data, job.data, measure.name)
     loss = loss_of(task, data.ignore_label, class_weights, data.script)
     teacher = train_rows = None

@@ -118,7 +118,7 @@ def _job(cell: Cell, shared: Path, place: Path, strategy: str) -> Job:
         model_path, source = small_net(shared / "data" / data, cell.seed, place, SMALL_JUDGED)
     else:
         model_path = shared / "models" / model if model else sample_model_path()
-        source = _data(shared / "data" / data, cell.subset, place)
+        source = training_subset(shared / "data" / data, cell.subset, place)
     return Job(
         model=str(model_path), data=DataSpec(source=source, seen="no"),
         goal=Goal(tolerance=cell.tolerance),
@@ -166,7 +166,7 @@ def small_net(source: Path, seed: int, scratch: Path, judged_by: int) -> tuple[P
     return path, str(data)
 
 
-def _data(source: Path, subset: int | None, scratch: Path) -> str:
+def training_subset(source: Path, subset: int | None, scratch: Path) -> str:
     """The data, with so many training images: the same ones for every arm."""
     if source.suffix != ".npz":
         return source.name

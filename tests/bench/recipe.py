@@ -1,0 +1,150 @@
+"""What a setting of the fine-tune is worth: the same cut trained twice, with and without it.
+
+    python -m tests.bench.recipe [--shared DIR] [--list] [CELL ...]
+
+A cell cuts a model once, as the default search shares a reduction out, and trains it two times of
+so many epochs, the second from the first, as the search does with what barely failed. Values are of
+the search split, on which nothing is accepted here. Each finished one is appended to
+``results/recipe.jsonl`` and not run again (``--again`` does); some take 15 minutes on one core.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from engine import events as ev
+from engine import jsonio
+from engine.control import EngineControl
+from engine.job import Budget, DataSpec, Goal, Job
+from engine.runs import RunFolder
+from engine.search import session
+from engine.search.asking import Ask, Asking, Limits
+from engine.search.heuristic import split
+from tests.bench.cells import Bench, table
+from tests.bench.environment import describe
+from tests.bench.search import MODELS, SUBSET, training_subset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cut, trained twice. ``augment`` as on the command line; ``subset``: None for all."""
+
+    model: str
+    reduction: float
+    epochs: int
+    augment: str
+    subset: int | None = SUBSET
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line and in the results."""
+        images = "all" if self.subset is None else str(self.subset)
+        return (
+            f"{self.model}/r{self.reduction:g}/{images}x{self.epochs}/{self.augment}/s{self.seed}"
+        )
+
+
+def cells() -> list[Cell]:
+    """The few epochs of the search's bench, those of the default, and all images."""
+    few = [
+        Cell(model="vgg_fashion", reduction=24.0, epochs=3, augment="flip", seed=seed)
+        for seed in (0, 1)
+    ]
+    few.append(replace(few[0], model="resnet20_cifar10", reduction=8.0))
+    few.append(replace(few[0], model="densenet22_fashion", reduction=8.0))
+    more = [replace(few[0], epochs=10), replace(few[0], reduction=50.0, subset=None, epochs=5)]
+    return [replace(cell, augment=a) for cell in (*few, *more) for a in ("flip", "none")]
+
+
+def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
+    """Both trainings of a cell in this process."""
+    model, data = MODELS[cell.model]
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        source = training_subset(shared / "data" / data, cell.subset, place)
+        folder = RunFolder.create(
+            place / "run",
+            Job(
+                model=str(shared / "models" / model),
+                data=DataSpec(source=source, seen="no", augment=cell.augment), goal=Goal(),
+                budget=Budget(epochs=cell.epochs, max_trials=2), controls=False, export=(),
+                seed=cell.seed,
+            ),
+        )  # fmt: skip
+        with mock.patch.dict(
+            session.STRATEGIES, {"heuristic": lambda limits: _twice(limits, cell.reduction)}
+        ):
+            session.run_search(folder, folder.append, EngineControl(folder.append))
+        events = list(folder.events())
+        folder.close()
+    trials = [e for e in events if isinstance(e, ev.TrialDone) and e.kind == "fine_tune"]
+    baseline = next(e.value for e in events if isinstance(e, ev.BaselineMeasured))
+    return {
+        "cell": cell.name,
+        **asdict(cell),
+        "baseline": baseline,
+        "values": [t.value for t in trials],
+        "nonzero": [None if t.sizes is None else t.sizes.nonzero for t in trials],
+        "seconds": [t.seconds for t in trials],
+        "load": os.getloadavg()[0],
+        "environment": jsonio.to_plain(describe()),
+    }
+
+
+def _twice(limits: Limits, reduction: float) -> Asking:
+    """A strategy: one reduction, trained twice."""
+    keep, sparsity = split(reduction, limits)
+    parent = None
+    for _ in range(2):
+        told = yield Ask(
+            kind="fine_tune", step="trade_off", keep=keep, sparsity=sparsity, parent=parent,
+            why=ev.Why(code="grid", numbers={"keep": keep, "sparsity": sparsity}),
+        )  # fmt: skip
+        parent = told.trial
+
+
+def needs(cell: Cell, shared: Path) -> list[Path]:
+    """The shared files of a cell."""
+    model, data = MODELS[cell.model]
+    return [shared / "models" / model, shared / "data" / data]
+
+
+def summary(lines: Sequence[dict[str, Any]]) -> None:
+    """A row for each model, reduction and length: the values, and what changing images is worth."""
+    rows: list[Sequence[str]] = [("training", "baseline", "flip", "none", "none - flip, points")]
+    for start in sorted({line["cell"].rsplit("/", 2)[0] for line in lines}):
+        same = [x for x in lines if x["cell"].startswith(f"{start}/")]
+        by_arm = {arm: {x["seed"]: x["values"] for x in same if x["augment"] == arm}
+                  for arm in ("flip", "none")}  # fmt: skip
+        both = sorted(by_arm["flip"].keys() & by_arm["none"].keys())
+        gains = [
+            statistics.mean(100 * (by_arm["none"][s][i] - by_arm["flip"][s][i]) for s in both)
+            for i in range(2 if both else 0)
+        ]
+        rows.append((
+            start, f"{100 * same[0]['baseline']:.2f}",
+            *(" ".join(f"{100 * v:.2f}" for s in both for v in arm[s]) for arm in by_arm.values()),
+            ", ".join(f"{gain:+.2f}" for gain in gains),
+        ))  # fmt: skip
+    table(rows)
+
+
+BENCH = Bench(
+    module="tests.bench.recipe",
+    results=Path(__file__).parent / "results" / "recipe.jsonl",
+    cells=cells(),
+    run=run_here,
+    needs=needs,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    BENCH.main(__doc__)
