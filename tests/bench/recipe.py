@@ -10,7 +10,6 @@ the search split, on which nothing is accepted here. Each finished one is append
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -54,14 +53,11 @@ class Cell:
 
 def cells() -> list[Cell]:
     """The few epochs of the search's bench, those of the default, and all images."""
-    few = [
-        Cell(model="vgg_fashion", reduction=24.0, epochs=3, augment="flip", seed=seed)
-        for seed in (0, 1)
-    ]
-    few.append(replace(few[0], model="resnet20_cifar10", reduction=8.0))
-    few.append(replace(few[0], model="densenet22_fashion", reduction=8.0))
-    more = [replace(few[0], epochs=10), replace(few[0], reduction=50.0, subset=None, epochs=5)]
-    return [replace(cell, augment=a) for cell in (*few, *more) for a in ("flip", "none")]
+    vgg = Cell(model="vgg_fashion", reduction=24.0, epochs=3, augment="flip")
+    changed = [replace(vgg, epochs=epochs, seed=seed) for epochs in (3, 10) for seed in (0, 1)]
+    changed.append(replace(vgg, reduction=50.0, subset=None, epochs=5))
+    changed.append(replace(vgg, model="resnet20_cifar10", reduction=8.0, augment="flip,colour"))
+    return [c for cell in changed for c in (cell, replace(cell, augment="none"))]
 
 
 def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
@@ -85,6 +81,11 @@ def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
             session.run_search(folder, folder.append, EngineControl(folder.append))
         events = list(folder.events())
         folder.close()
+    return figures(cell, events)
+
+
+def figures(cell: Cell, events: Sequence[ev.Event]) -> dict[str, Any]:
+    """The line of a cell, from what its run told."""
     trials = [e for e in events if isinstance(e, ev.TrialDone) and e.kind == "fine_tune"]
     baseline = next(e.value for e in events if isinstance(e, ev.BaselineMeasured))
     return {
@@ -94,7 +95,6 @@ def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
         "values": [t.value for t in trials],
         "nonzero": [None if t.sizes is None else t.sizes.nonzero for t in trials],
         "seconds": [t.seconds for t in trials],
-        "load": os.getloadavg()[0],
         "environment": jsonio.to_plain(describe()),
     }
 
@@ -118,21 +118,21 @@ def needs(cell: Cell, shared: Path) -> list[Path]:
 
 
 def summary(lines: Sequence[dict[str, Any]]) -> None:
-    """A row for each model, reduction and length: the values, and what changing images is worth."""
-    rows: list[Sequence[str]] = [("training", "baseline", "flip", "none", "none - flip, points")]
+    """A row for each model, reduction and length: the values, and what leaving images is worth."""
+    rows: list[Sequence[str]] = [("training", "dense", "changed", "left as they are", "gain")]
     for start in sorted({line["cell"].rsplit("/", 2)[0] for line in lines}):
         same = [x for x in lines if x["cell"].startswith(f"{start}/")]
-        by_arm = {arm: {x["seed"]: x["values"] for x in same if x["augment"] == arm}
-                  for arm in ("flip", "none")}  # fmt: skip
-        both = sorted(by_arm["flip"].keys() & by_arm["none"].keys())
-        gains = [
-            statistics.mean(100 * (by_arm["none"][s][i] - by_arm["flip"][s][i]) for s in both)
-            for i in range(2 if both else 0)
-        ]
+        left = {x["seed"]: x["values"] for x in same if x["augment"] == "none"}
+        changed = {x["seed"]: x["values"] for x in same if x["augment"] != "none"}
+        seeds = sorted(left.keys() & changed.keys())
+        pairs = [(changed[s], left[s]) for s in seeds]
+        count = min((len(values) for pair in pairs for values in pair), default=0)
+        gains = [100 * statistics.mean(b[i] - a[i] for a, b in pairs) for i in range(count)]
         rows.append((
             start, f"{100 * same[0]['baseline']:.2f}",
-            *(" ".join(f"{100 * v:.2f}" for s in both for v in arm[s]) for arm in by_arm.values()),
-            ", ".join(f"{gain:+.2f}" for gain in gains),
+            *(", ".join(" ".join(f"{100 * v:.2f}" for v in arm[s]) for s in seeds)
+              for arm in (changed, left)),
+            " ".join(f"{gain:+.2f}" for gain in gains),
         ))  # fmt: skip
     table(rows)
 
