@@ -61,10 +61,6 @@ LATEST = 2
 FARTHEST = 100.0
 """Logarithm of the reduction from which a crossing is nowhere: the slope is 0 but for rounding."""
 
-NOISE, GAIN = 0.4, 3.0
-"""Standard deviations, as shares of the margin at the target, of a measured drop and of what
-training alone may gain; chosen on simulated searches."""
-
 SHORTEST, LONGEST = 1.15, 2.5
 """Factors of the reduction after a success."""
 
@@ -178,11 +174,8 @@ class Fall:
     """How the value falls with the reduction, as far as fine-tunes have shown it.
 
     One number is fitted, ``drop = a * log(reduction) ** FALL``, to the latest of them: a value on a
-    few hundred samples is a draw, and a bracket would take each draw for the truth. Where a cut
-    model was better than the whole one, it is two, ``a * log(reduction) ** FALL - gain``: training
-    alone is worth something to a model that was trained too little, which gets better at first and
-    falls the steeper later. With one number a VGG that met 1 point at 59x was taken back from 92x,
-    which failed, to 43x. Small nets that were trained out end alike with both (ten pairs).
+    few hundred samples is a draw, and a bracket would take each draw for the truth. A second one,
+    for what training alone is worth, made results no smaller on small nets (ten pairs).
     """
 
     holds: float = 1.0
@@ -202,25 +195,13 @@ class Fall:
 
     def crossing(self) -> float:
         """The reduction at which the margin is spent; infinite where nothing was lost so far."""
-        slope, gain = self._fitted()
-        if slope <= 0.0:
-            return math.inf
-        logarithm = ((self._whole + gain) / slope) ** (1.0 / FALL)
-        return math.exp(logarithm) if logarithm < FARTHEST else math.inf
-
-    def _fitted(self) -> tuple[float, float]:
-        """Slope and gain by least squares, the gain held to 0 by what is likely of it."""
         latest = self._drops[-LATEST:]
         xx = sum(x * x for x, _ in latest)
-        if xx <= 0.0:
-            return 0.0, 0.0
-        xd, gain = sum(x * drop for x, drop in latest), 0.0
-        if any(drop < 0.0 for _, drop in self._drops):
-            x1, n = sum(x for x, _ in latest), len(latest) + (NOISE / GAIN) ** 2
-            drops = sum(drop for _, drop in latest)
-            gain = max(0.0, (x1 * xd - xx * drops) / (xx * n - x1 * x1))
-            xd += gain * x1
-        return xd / xx, gain
+        slope = sum(x * drop for x, drop in latest) / xx if xx > 0.0 else 0.0
+        if slope <= 0.0:
+            return math.inf
+        logarithm = (self._whole / slope) ** (1.0 / FALL)
+        return math.exp(logarithm) if logarithm < FARTHEST else math.inf
 
     def onward(self) -> float:
         """Where to go after a success."""
