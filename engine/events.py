@@ -147,14 +147,14 @@ class AugmentationChosen:
     """The random changes of training images that fine-tunes use, by name.
 
     ``drops`` says by how much the dense model's value fell under each on ``samples`` train samples
-    (below 0: it rose); empty where a person chose. ``passes``: how often fine-tunes may see an
-    image, where that is too seldom for any change.
+    (below 0: it rose); empty where a person chose. ``too_few``: epochs of a fine-tune, where they
+    are too few for any change.
     """
 
     chosen: tuple[str, ...]
     drops: dict[str, float] = field(default_factory=dict)
     samples: int = 0
-    passes: int | None = None
+    too_few: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,18 +15,21 @@ from engine import events as ev
 from engine.control import EngineControl
 from engine.data.find import data_peak
 from engine.data.tf_augment import apply_once, as_tf
-from engine.effort import most_fine_tunes
-from engine.job import Job
+from engine.job import Job, Strategy
 from engine.training.evaluate import Predictor
 from engine.training.protocols import Augment
 
 _PEAK_SAMPLES = 100
 
-FEWEST_PASSES = 45
-"""Changes are chosen where fine-tunes may see every image so often in all. A cut net that sees it
-less often has no time to learn it by heart, and with its changes has twice as much to learn: on a
-VGG that bears flips as well as its own images they cost 0.5 points at 3 epochs a fine-tune and 0.3
-at 5 with all images, and gave 0.2 at 10 (``tests.bench.recipe``)."""
+FEWEST_EPOCHS = 8
+"""Changes are chosen for fine-tunes of so many epochs. In fewer a cut net has no time to learn an
+image by heart, and with its changes has twice as much to learn: on a VGG that bears flips as well
+as its own images they cost 0.5 points at 3 epochs and 0.3 at 5 with all images, and gave 0.2 at 10
+(``tests.bench.recipe``). It does not ask how many fine-tunes there may be, so that a new goal with
+a smaller budget goes on as the run began."""
+
+FEWEST_OF: dict[Strategy, int] = {"importance": 5}
+"""Strategies whose fine-tunes are many small steps, each from the one before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +71,10 @@ def choose_augmentation(
             event=ev.AugmentationChosen(chosen=("script",)), apply=data.script.augment
         )
     wanted = rooms.parse_augment(job.data.augment)
-    passes = epochs * most_fine_tunes(job.budget, job.strategy)
     if wanted is None and (data.train.ready or task.kind == "script"):
         wanted = rooms.Augmentation()
-    if wanted is None and passes < FEWEST_PASSES:
-        return Augmenting(event=ev.AugmentationChosen(chosen=(), passes=passes), apply=None)
+    if wanted is None and epochs < FEWEST_OF.get(job.strategy, FEWEST_EPOCHS):
+        return Augmenting(event=ev.AugmentationChosen(chosen=(), too_few=epochs), apply=None)
     if wanted is not None:
         event = ev.AugmentationChosen(chosen=wanted.names)
     else:

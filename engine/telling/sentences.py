@@ -272,9 +272,9 @@ def augmentation(event: ev.AugmentationChosen) -> str:
     used = ", ".join(_CHANGES.get(name, name) for name in event.chosen)
     left = [name for name in event.drops if name not in event.chosen]
     text = f"Fine-tunes change images by {used}." if used else "Fine-tunes change no images."
-    if event.passes is not None:
-        times = units.plural(event.passes, "time")
-        return f"Fine-tunes change no images: they see each {times} at most, too seldom to gain."
+    if event.too_few is not None:
+        epochs = units.plural(event.too_few, "epoch")
+        return f"Fine-tunes of {epochs} change no images: too short to gain by it."
     if left:
         falls = ", ".join(
             f"{_CHANGES.get(name, name)} (\u2212{100 * event.drops[name]:.1f} points)"
