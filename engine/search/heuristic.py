@@ -173,35 +173,64 @@ def together(
 class Fall:
     """How the value falls with the reduction, as far as fine-tunes have shown it.
 
-    One number is fitted, ``drop = a * log(reduction) ** FALL``, to the latest of them: a value on a
-    few hundred samples is a draw, and a bracket would take each draw for the truth. A second one,
-    for what training alone is worth, made results no smaller on small nets (ten pairs).
+    Until one has held and one beyond it failed, one number is fitted to the latest of them, ``drop
+    = a * log(reduction) ** FALL``: a value on a few hundred samples is a draw. Between two such it
+    is the straight line from one to the other in that same power. A model that was trained too
+    little gains by any fine-tune at first and falls the steeper later, so that the law, which
+    begins at no loss, would put the end of its margin far too early.
     """
 
     holds: float = 1.0
     failed: bool = False
     _drops: list[tuple[float, float]] = field(default_factory=list)
     _whole: float = 0.0
+    _held: tuple[float, float] | None = None
+    _broke: list[tuple[float, float]] = field(default_factory=list)
 
     def note(self, reduction: float, told: Told) -> None:
         """Take in what came of a fine-tune, as if it had not ended early."""
+        best = told.passed and reduction >= self.holds
         if told.passed:
             self.holds = max(self.holds, reduction)
         self.failed = self.failed or not told.passed
         if told.margin is None or told.drop is None or reduction <= 1.0:
             return
-        self._whole = max(0.0, told.margin + told.drop)
-        self._drops.append((math.log(reduction) ** FALL, told.drop - told.rise))
+        self._whole = told.margin + told.drop
+        drop = (math.log(reduction) ** FALL, told.drop - told.rise)
+        self._drops.append(drop)
+        if best:
+            self._held = drop
+        elif not told.passed:
+            self._broke.append(drop)
 
     def crossing(self) -> float:
         """The reduction at which the margin is spent; infinite where nothing was lost so far."""
+        between = self._between()
+        if between is not None:
+            return between
         latest = self._drops[-LATEST:]
         xx = sum(x * x for x, _ in latest)
         slope = sum(x * drop for x, drop in latest) / xx if xx > 0.0 else 0.0
         if slope <= 0.0:
             return math.inf
-        logarithm = (self._whole / slope) ** (1.0 / FALL)
+        logarithm = (max(0.0, self._whole) / slope) ** (1.0 / FALL)
         return math.exp(logarithm) if logarithm < FARTHEST else math.inf
+
+    def _between(self) -> float | None:
+        """The crossing between what held and the nearest that failed beyond it, if there are both.
+
+        A failure that lost no more than what held, by what is granted to one that ended early, says
+        nothing.
+        """
+        if self._held is None:
+            return None
+        x, drop = self._held
+        beyond = [(at, lost) for at, lost in self._broke if at > x and lost > drop]
+        if not beyond or drop > self._whole:
+            return None
+        at, lost = min(beyond)
+        share = min(1.0, (self._whole - drop) / (lost - drop))
+        return math.exp((x + share * (at - x)) ** (1.0 / FALL))
 
     def onward(self) -> float:
         """Where to go after a success."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.search.asking import Told
-from engine.search.heuristic import CLOSED, FALL, FIRST_SHARE, LONGEST, SHORTEST, Fall
+from engine.search.heuristic import BACK, FALL, FIRST_SHARE, LONGEST, SHORTEST, Fall
 
 
 @given(met_at=st.floats(3.0, 100.0), first=st.floats(1.5, 200.0), second=st.floats(1.5, 200.0))
@@ -71,16 +71,53 @@ def test_that_a_search_goes_back_further_while_nothing_holds() -> None:
     assert then.back(20.0) == pytest.approx(10.0)
 
 
-def test_that_a_model_that_gained_at_first_is_gone_back_with_to_just_beyond_what_held() -> None:
+def test_that_a_model_that_gained_at_first_is_gone_back_with_to_where_its_margin_is_spent() -> None:
     """Drops of a small net that was trained too little; its margin of 0.01 is spent near 20x."""
     fall = Fall()
     for reduction, drop in ((6.2, -0.016), (14.4, -0.004)):
         fall.note(reduction, told(drop, margin=0.01 - drop))
     assert fall.onward() == pytest.approx(14.4 * LONGEST)
     fall.note(31.5, told(0.033, margin=-0.023))
-    back = fall.back(31.5)
-    assert fall.crossing() < 14.4, "one number puts the end of the margin too early for such a net"
-    assert back == pytest.approx(14.4 * CLOSED)
+    assert fall.back(31.5) == pytest.approx(20.0, rel=0.02)
+
+
+@given(
+    held=st.floats(1.5, 100.0),
+    beyond=st.floats(1.1, 10.0),
+    gained=st.floats(-0.02, 0.02),
+    spare=st.floats(1e-4, 0.02),
+    missed=st.floats(1e-4, 0.05),
+)
+def test_that_between_a_success_and_a_failure_it_is_the_line_from_one_to_the_other(
+    held: float, beyond: float, gained: float, spare: float, missed: float
+) -> None:
+    fall, failed = Fall(), held * beyond
+    fall.note(held, told(gained, margin=spare))
+    fall.note(failed, told(gained + spare + missed, margin=-missed))
+    crossing = fall.crossing()
+    assert held * (1 - 1e-9) <= crossing <= failed * (1 + 1e-9)
+    covered = math.log(crossing) ** FALL - math.log(held) ** FALL
+    whole = math.log(failed) ** FALL - math.log(held) ** FALL
+    assert covered / whole == pytest.approx(spare / (spare + missed), abs=1e-6)
+
+
+def test_that_the_nearest_failure_counts_and_what_holds_beyond_it_ends_it() -> None:
+    fall = Fall()
+    fall.note(10.0, told(0.0, margin=0.006))
+    fall.note(40.0, told(0.03, margin=-0.024))
+    fall.note(20.0, told(0.012, margin=-0.006))
+    assert fall.crossing() < 20.0
+    fall.note(25.0, told(0.002, margin=0.004))
+    assert 25.0 < fall.crossing() < 40.0, "20x failed with less training behind it"
+    fall.note(50.0, told(0.004, margin=0.002))
+    assert fall.crossing() > 50.0, "nothing has failed beyond what holds"
+
+
+def test_that_a_failure_that_would_have_held_with_all_its_epochs_is_gone_back_from_least() -> None:
+    fall = Fall()
+    fall.note(10.0, told(0.002, margin=0.004))
+    fall.note(20.0, replace(told(0.009, margin=-0.003), rise=0.004))
+    assert fall.back(20.0) == pytest.approx(20.0 * BACK)
 
 
 def test_that_one_that_ended_early_counts_as_what_it_would_have_come_to() -> None:
