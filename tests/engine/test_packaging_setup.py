@@ -144,9 +144,10 @@ def test_that_tests_get_the_developers_tools_once_and_a_screen_of_their_own(
     machine.run("run.sh")
     machine.calls()
     done = machine.run("test.sh", "--all", "-k", "groups or plans")
-    assert done.stdout == "pytest:--all -k groups or plans:offscreen\n"
+    assert done.stdout == "pytest:-n 2 --dist loadfile --all -k groups or plans:offscreen\n"
     assert machine.calls()[-1].endswith(f"-e {machine.checkout}[dev]")
-    assert machine.run("test.sh", QT_QPA_PLATFORM="xcb").stdout == "pytest::xcb\n"
+    shown = machine.run("test.sh", QT_QPA_PLATFORM="xcb")
+    assert shown.stdout == "pytest:-n 2 --dist loadfile:xcb\n"
     machine.run("run.sh")
     assert machine.calls() == [], "the developers' set-up holds the program's"
 
