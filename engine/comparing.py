@@ -88,7 +88,7 @@ def chosen(state: RunState, wanted: int | None, run: Path) -> TrialDone:
     UserError
         Where there is none, or its checkpoint was not kept.
     """
-    kept = {t.trial: t for t in state.trials if t.checkpoint is not None and t.step != "quantize"}
+    kept = {t.trial: t for t in state.trials if t.checkpoint is not None and not t.as_file}
     known = ", ".join(map(str, sorted(kept))) or "none yet"
     if wanted is None:
         best = state.best_trial

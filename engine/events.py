@@ -210,7 +210,11 @@ class WorkEstimated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStarted:
-    """A probe or fine-tune begins. ``keep``/``sparsity`` are shares over the whole model."""
+    """A probe or fine-tune begins. ``keep``/``sparsity`` are shares over the whole model.
+
+    ``weight_values`` is how many different ones a filter's weights are rounded to, 0 where they are
+    not.
+    """
 
     trial: int
     kind: Literal["probe", "fine_tune"]
@@ -220,6 +224,7 @@ class TrialStarted:
     epochs: int
     parent: int | None
     why: Why
+    weight_values: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +257,8 @@ class EpochDone:
 class TrialDone:
     """A trial's verdict. ``value`` is on the search split; None where the trial failed.
 
-    ``checkpoint`` is relative to the run folder, None where it was not kept.
+    ``checkpoint`` is relative to the run folder, None where it was not kept. ``weight_values`` is
+    how many different ones a filter's weights were rounded to, 0 where they were not.
     """
 
     trial: int
@@ -269,11 +275,17 @@ class TrialDone:
     layers: tuple[LayerState, ...]
     checkpoint: str | None
     why: Why
+    weight_values: int = 0
 
     @property
     def judged(self) -> bool:
-        """Whether it could be accepted: a fine-tune, or one of them swept or as its file."""
+        """Whether it could be accepted: a fine-tune, or one swept, rounded or as its file."""
         return self.kind == "fine_tune" or self.checkpoint is not None
+
+    @property
+    def as_file(self) -> bool:
+        """Whether it is another trial's model, judged as a quantised file."""
+        return self.step == "quantize" and self.weight_values == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,6 +150,7 @@ def _trial(trial: ev.TrialDone) -> dict[str, Any]:
         "step": trial.step,
         "keep": trial.keep,
         "sparsity": trial.sparsity,
+        "weight_values": trial.weight_values,
         "value": trial.value,
         "epochs": trial.epochs,
         "seconds": trial.seconds,

@@ -14,6 +14,14 @@ MAY_END_EARLY = ("bracket", "bisect", "cut_on", "more_sparsity")
 """Reasons of fine-tunes that look for the floor; the others train a model on for its own sake."""
 
 
+ROUNDED_FIRST = 15
+"""Values of a filter's weights that cost a VGG and a MobileNet 0.1 to 0.3 points, and save 11 to 18
+% of the packed int8 file and 17 to 34 % of the float one."""
+
+FEWER_VALUES, MORE_VALUES = (11, 7), (31, 63)
+"""Tried next, in turn: where the first ones hold, and where they do not."""
+
+
 @dataclass(slots=True)
 class Accepted:
     """The accepted fine-tunes so far, and how many more may be asked for.
@@ -101,4 +109,23 @@ def ask_sweep(best: Told, step: Step) -> Ask:
         kind="probe", step=step, keep=best.keep, sparsity=best.sparsity, parent=best.trial,
         sweep=True,
         why=Why(code="sweep", numbers={"keep": best.keep, "sparsity": best.sparsity}),
+    )  # fmt: skip
+
+
+def round_weights(best: Told) -> Asking:
+    """The best model with each filter's weights rounded to as few values as still hold.
+
+    Nothing is trained, so each costs as little as a probe; see :mod:`engine.sparsity.rounding`.
+    """
+    first = yield _ask_rounded(best, ROUNDED_FIRST)
+    for values in FEWER_VALUES if first.passed else MORE_VALUES:
+        told = yield _ask_rounded(best, values)
+        if told.passed != first.passed:
+            return
+
+
+def _ask_rounded(best: Told, values: int) -> Ask:
+    return Ask(
+        kind="probe", step="quantize", keep=best.keep, sparsity=best.sparsity, parent=best.trial,
+        weight_values=values, why=Why(code="round_weights", numbers={"weight_values": values}),
     )  # fmt: skip

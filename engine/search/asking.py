@@ -27,11 +27,12 @@ class Ask:
     starts from, None for the baseline. ``gamma_l1`` is network slimming's lambda, 0 without it.
     ``theta`` asks for training with filter skeletons: the factor of their thresholds, 0 without.
     ``sweep`` asks for the parent without its dead channels, which is the same function: the one
-    trial without training that can be accepted. ``quantized`` asks for the parent again, judged
-    as the file that it is exported as. ``early`` says that a fine-tune may end before its last
-    epoch (:mod:`engine.search.early`). ``widths`` are the channels to leave by group, where the
-    strategy shares them out itself; together they are ``keep``. ``scales`` asks for importance
-    weights, trained beside the model's own and folded into them.
+    trial without training that can be accepted, but for ``weight_values``: the parent with each
+    filter's weights rounded to so many different ones, 0 as they are. ``quantized`` asks for the
+    parent again, judged as the file that it is exported as. ``early`` says that a fine-tune may end
+    before its last epoch (:mod:`engine.search.early`). ``widths`` are the channels to leave by
+    group, where the strategy shares them out itself; together they are ``keep``. ``scales`` asks
+    for importance weights, trained beside the model's own and folded into them.
     """
 
     kind: Literal["probe", "fine_tune"]
@@ -42,6 +43,7 @@ class Ask:
     gamma_l1: float = 0.0
     theta: float = 0.0
     sweep: bool = False
+    weight_values: int = 0
     quantized: bool = False
     early: bool = False
     widths: Mapping[str, int] | None = None
@@ -97,7 +99,8 @@ class Limits:
     ratios, falling from 1, with the share that a cut along the allocation's path leaves there of
     what a reduction is of: parameters, or multiply-adds where the goal is those or time. ``known``
     are fine-tunes of an earlier goal, judged by this one. ``channels`` counts those that can be
-    removed, ``floors`` has the fewest to leave of each group.
+    removed, ``floors`` has the fewest to leave of each group. ``packed`` says that the goal is the
+    size of a compressed file, which few values a filter make smaller.
     """
 
     fine_tunes: int
@@ -113,6 +116,7 @@ class Limits:
     known: tuple[Told, ...] = ()
     channels: int = 0
     floors: Mapping[str, int] = field(default_factory=dict)
+    packed: bool = False
 
     def keep_at(self, share: float) -> float:
         """The keep ratio at which at most this share (0..1) is left; of what, see ``path``.

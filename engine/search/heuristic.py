@@ -13,7 +13,8 @@ two searches:
 * fine-tunes go on to where the fall of the value, fitted to the latest of them, says that the
   margin is spent (:class:`Fall`); one that barely failed is trained on instead of given up;
 * what is left goes to the balance of both, and to training the result on as it is;
-* channels that zeros have cut off are swept away.
+* channels that zeros have cut off are swept away;
+* where a packed file is to be small, each filter's weights are rounded to few values, if they hold.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from engine.events import Step, Why
-from engine.search.accepted import Accepted, ask_fine_tune, ask_sweep
+from engine.search.accepted import Accepted, ask_fine_tune, ask_sweep, round_weights
 from engine.search.asking import Ask, Asking, Limits, Told
 from engine.search.single import l1_phase
 
@@ -100,8 +101,7 @@ def heuristic(limits: Limits) -> Asking:
         yield from balance(done, limits)
     if done.best is not None and done.left > 0:
         yield from polish(done, step)
-    if done.best is not None and done.best.sparsity > 0 and limits.has_channels:
-        yield ask_sweep(done.best, step)
+    yield from tidied(done, limits, step)
 
 
 def further(limits: Limits) -> Asking:
@@ -118,11 +118,10 @@ def further(limits: Limits) -> Asking:
     known = done.best
     yield from together(done, limits, fall, min(fall.onward(), max(broken * BACK, fall.holds)))
     done.left = limits.fine_tunes - done.spent
-    if done.best is not None and done.best is not known:
-        if done.left > 0:
-            yield from polish(done, "trade_off")
-        if done.best.sparsity > 0 and limits.has_channels:
-            yield ask_sweep(done.best, "trade_off")
+    new = done.best is not None and done.best is not known
+    if new and done.left > 0:
+        yield from polish(done, "trade_off")
+    yield from tidied(done, limits, "trade_off", sweep=new)
 
 
 def split(reduction: float, limits: Limits) -> tuple[float, float]:
@@ -320,3 +319,15 @@ def polish(done: Accepted, step: Step) -> Asking:
     best = done.best
     if best is not None:
         done.take((yield ask_fine_tune(done, step, best.keep, best.sparsity, "polish")))
+
+
+def tidied(done: Accepted, limits: Limits, step: Step, *, sweep: bool = True) -> Asking:
+    """The result without channels that zeros have cut off, and with few values a filter."""
+    best = done.best
+    if best is None:
+        return
+    if sweep and best.sparsity > 0 and limits.has_channels:
+        swept = yield ask_sweep(best, step)
+        best = swept if swept.passed else best
+    if limits.packed:
+        yield from round_weights(best)

@@ -61,7 +61,7 @@ def judge_again(
     }
     judged, seen = [], []
     for trial in stage.known:
-        if trial.step == "quantize":
+        if trial.as_file:
             continue
         found = runner.recall(replace(trial, best=False), parents.get(trial.trial))
         if found is not None and found.checkpoint is not None:

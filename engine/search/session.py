@@ -132,7 +132,10 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
             phases=phases, deaths=earlier.deaths,
         )  # fmt: skip
         known = regoal.judge_again(stage, folder, runner, target, emit)
-        tolds = tuple(_told(t, runner, target, scales=job.strategy == "importance") for t in known)
+        scales = job.strategy == "importance"
+        tolds = tuple(
+            _told(t, runner, target, scales=scales) for t in known if t.weight_values == 0
+        )
         strategy = _strategy(context, budget, known=tolds)
         start = Start(number=stage.first_trial - 1, best=next((t for t in known if t.best), None))
         before = Before(done=done, starts=starts_of(told))
@@ -352,6 +355,7 @@ def _strategy(context: Context, budget: Budgeted, known: tuple[Told, ...]) -> As
         known=known,
         channels=removable_channels(context.channels),
         floors=floors(context.channels),
+        packed=job.goal.minimise == "size",
     )
     if known and job.strategy == "heuristic":
         most = min(limits.fine_tunes, FURTHER_FINE_TUNES)

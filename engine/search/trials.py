@@ -46,6 +46,7 @@ from engine.search.survive import (
 )
 from engine.search.verdict import Judgement, Target, judge
 from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity, zeroed
+from engine.sparsity.rounding import rounded
 from engine.sparsity.settings import SparsitySettings
 from engine.training.evaluate import Predictor, batch_for, predict_outputs
 from engine.training.finetune import fine_tune
@@ -185,7 +186,7 @@ class TrialRunner:
         self._emit(
             ev.TrialStarted(
                 trial=trial, kind=ask.kind, step=ask.step, keep=ask.keep, sparsity=ask.sparsity,
-                epochs=epochs, parent=ask.parent, why=ask.why,
+                epochs=epochs, parent=ask.parent, why=ask.why, weight_values=ask.weight_values,
             )
         )  # fmt: skip
         began = time.monotonic()
@@ -203,8 +204,8 @@ class TrialRunner:
         return done
 
     def _execute(self, trial: int, ask: Ask, epochs: int) -> ev.TrialDone:
-        if ask.sweep:
-            return self._sweep(trial, ask)
+        if ask.sweep or ask.weight_values:
+            return self._remade(trial, ask)
         if ask.quantized:
             return self._as_file(trial, ask)
         if ask.kind == "probe":
@@ -271,14 +272,16 @@ class TrialRunner:
         numbers = {**done.why.numbers, **left_out}
         return replace(done, why=replace(done.why, numbers=numbers))
 
-    def _sweep(self, trial: int, ask: Ask) -> ev.TrialDone:
-        """The parent without its dead channels."""
+    def _remade(self, trial: int, ask: Ask) -> ev.TrialDone:
+        """The parent without its dead channels, or with rounded weights; not trained."""
         parent = self.arm(ask.parent)
-        swept = without_dead(parent.candidate, self._context.channels)
-        model = build(swept.graph, swept.weights)
-        return self._judge(
-            trial, ask, model, swept, self._predictor(model), epochs=0, parent=parent
-        )
+        made = parent.candidate
+        if ask.sweep:
+            made = without_dead(made, self._context.channels)
+        else:
+            made = replace(made, weights=rounded(made.graph, made.weights, ask.weight_values))
+        model = build(made.graph, made.weights)
+        return self._judge(trial, ask, model, made, self._predictor(model), epochs=0, parent=parent)
 
     def _as_file(self, trial: int, ask: Ask) -> ev.TrialDone:
         """The parent as the quantised file that it is exported as; the best model if that holds."""
@@ -459,7 +462,7 @@ class TrialRunner:
                 candidate.graph, context.channels, weights=candidate.weights,
                 before=context.candidate.graph, origins=candidate.origins,
             ),
-            checkpoint=checkpoint, why=why,
+            checkpoint=checkpoint, why=why, weight_values=ask.weight_values,
         )  # fmt: skip
 
     def _failed(self, trial: int, ask: Ask, error: TrialError) -> ev.TrialDone:

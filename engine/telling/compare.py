@@ -57,8 +57,8 @@ class LayerDiff:
 
 
 def comparable(state: RunState) -> tuple[TrialDone, ...]:
-    """The fine-tunes that can be compared, and what was swept of them, the newest first."""
-    found = [t for t in state.trials if t.layers and t.judged and t.step != "quantize"]
+    """The fine-tunes that can be compared, and what was swept or rounded, the newest first."""
+    found = [t for t in state.trials if t.layers and t.judged and not t.as_file]
     return tuple(sorted(found, key=lambda t: t.trial, reverse=True))
 
 

@@ -133,14 +133,15 @@ def phase(name: str | None) -> str:
     return "Not started" if name is None else PHASES.get(name, name.replace("_", " "))
 
 
-def amount(keep: float, sparsity: float) -> str:
-    """How much a trial leaves: "35 % of the channels, 60 % zeros"."""
+def amount(keep: float, sparsity: float, weight_values: int = 0) -> str:
+    """How much a trial leaves: "35 % of the channels, 60 % zeros, 15 values a filter"."""
     kept, zero = units.percent(keep, 0), units.percent(sparsity, 0)
+    rounded = f", {weight_values} values a filter" if weight_values else ""
     if sparsity <= 0:
-        return f"{kept} of the channels"
+        return f"{kept} of the channels{rounded}"
     if keep >= 0.9995:
-        return f"{zero} of the weights zero"
-    return f"{kept} of the channels, {zero} zeros"
+        return f"{zero} of the weights zero{rounded}"
+    return f"{kept} of the channels, {zero} zeros{rounded}"
 
 
 def trial_name(kind: str, trial: int) -> str:
@@ -161,6 +162,10 @@ def started(event: ev.TrialStarted) -> str:
         "again": f"That was close: training on as it is, {what}.",
         "quantized": "Judging the model as the quantised file that it will be.",
         "sweep": "Sweeping away channels that the zeros have cut off.",
+        "round_weights": (
+            f"Rounding each filter's weights to {event.weight_values} values, so that the file"
+            " packs smaller."
+        ),
         "polish": f"Training the best model on as it is: {what}.",
         "notch": f"One notch further: {what}.",
         "cut_on": f"Cutting a little further: {what}.",
@@ -186,7 +191,7 @@ def verdict(event: ev.TrialDone, metric: str | None) -> str:
     value = units.metric_value(_number(numbers, "value", event.value), metric)
     floor = units.metric_value(_number(numbers, "floor", None), metric)
     guard = units.metric_difference(_number(numbers, "guard", None), metric)
-    what = amount(event.keep, event.sparsity)
+    what = amount(event.keep, event.sparsity, event.weight_values)
     known = {
         "accepted": f"Accepted: {what} keeps {value}, the floor is {floor}.",
         "below_floor": f"Rejected: {what} gives {value}, below the floor of {floor}.",

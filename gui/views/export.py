@@ -250,7 +250,8 @@ class ExportPanel(QScrollArea):
             if best is None:
                 return "The model that the run ended with."
             value = units.metric_value(best.value, metric)
-            return f"{sentences.amount(best.keep, best.sparsity)}; {value} on the search split."
+            what = sentences.amount(best.keep, best.sparsity, best.weight_values)
+            return f"{what}; {value} on the search split."
         if self._chosen_source is not None:
             return f"A checkpoint of {source.parent.parent.name}."
         return "The model as opened, not pruned: a search has not ended with a smaller one."

@@ -429,8 +429,5 @@ def strip_words(state: RunState) -> str:
     best = state.best_trial
     if best is None:
         return "as opened" if state.model is not None else ""
-    return (
-        f"of the best so far: {sentences.amount(best.keep, best.sparsity)}"
-        if (state.live)
-        else f"of the model kept: {sentences.amount(best.keep, best.sparsity)}"
-    )
+    what = sentences.amount(best.keep, best.sparsity, best.weight_values)
+    return f"of the best so far: {what}" if state.live else f"of the model kept: {what}"

@@ -65,3 +65,24 @@ def test_that_fine_tunes_are_judged_again_whether_their_checkpoints_were_kept_or
     assert held == [best]
     assert [t.trial for t in found] == [1, 2], "what can be gone on from"
     assert [t.best for t in found] == [t.trial == best for t in found]
+
+
+def test_that_a_rounded_model_may_be_the_best_under_a_new_goal(tmp_path: Path) -> None:
+    known = (
+        trial(1, 0.925, checkpoint=True),
+        trial(2, 0.924, checkpoint=True, kind="probe", step="quantize", weight_values=15),
+    )
+    held: list[int] = []
+    runner: Any = SimpleNamespace(
+        recall=lambda done, parent: done, hold=lambda told: held.append(told.trial),
+        goal=Goal(tolerance=0.01),
+    )  # fmt: skip
+    found = judge_again(
+        Stage(first_trial=3, begins=True, known=known),
+        RunFolder.create(tmp_path / "run", story.job()),
+        runner,
+        Target(value=0.932, tolerance=0.01, given=False),
+        [].append,
+    )
+    assert held == [2]
+    assert [(t.trial, t.accepted, t.best) for t in found] == [(1, True, False), (2, True, True)]

@@ -439,3 +439,66 @@ def test_that_an_unlucky_draw_does_not_end_the_search_where_it_fell() -> None:
         min(told.objective or 1e9 for told in accepted(history)) for history in (plain, unlucky)
     ]
     assert smallest[1] < 1.5 * smallest[0]
+
+
+def rounded_to(least: int) -> list[int]:
+    """How many values a search rounds to, one after another, where ``least`` and more hold."""
+    strategy = heuristic(replace(LIMITS, packed=True))
+    history: list[tuple[Ask, Told]] = []
+    told: Told | None = None
+    while True:
+        try:
+            ask = next(strategy) if told is None else strategy.send(told)
+        except StopIteration:
+            break
+        keep = ask.keep**2 * (1 - ask.sparsity)
+        passed = ask.kind == "fine_tune" and keep > 0.1
+        if ask.weight_values:
+            passed = ask.weight_values >= least
+        told = Told(
+            trial=len(history) + 1, keep=ask.keep, sparsity=ask.sparsity, value=0.9, drop=0.005,
+            margin=0.001 if passed else -0.01, passed=passed, objective=keep,
+        )  # fmt: skip
+        history.append((ask, told))
+    asked = [ask for ask, _ in history if ask.weight_values]
+    trained = [told for ask, told in history if told.passed and not ask.weight_values]
+    smallest = min(trained, key=lambda t: t.objective or 0).trial
+    assert {ask.parent for ask in asked} == {smallest}, "each from what was never rounded"
+    assert history[-len(asked) :] == [(a, t) for a, t in history if a.weight_values]
+    return [ask.weight_values for ask in asked]
+
+
+@pytest.mark.parametrize(
+    ("least", "asked"),
+    [
+        (3, [15, 11, 7]), (7, [15, 11, 7]), (11, [15, 11, 7]), (15, [15, 11]),
+        (31, [15, 31]), (63, [15, 31, 63]), (255, [15, 31, 63]),
+    ],
+)  # fmt: skip
+def test_that_a_packed_file_ends_with_as_few_values_as_hold(least: int, asked: list[int]) -> None:
+    assert rounded_to(least) == asked
+
+
+def test_that_nothing_is_rounded_for_a_goal_that_gains_nothing_by_it() -> None:
+    history = fake_trainer(heuristic(LIMITS), smooth_drop(0.3, 0.8))
+    assert accepted(history)
+    assert not any(ask.weight_values for ask, _ in history)
+
+
+def test_that_nothing_is_rounded_where_nothing_was_accepted() -> None:
+    history = fake_trainer(heuristic(replace(LIMITS, packed=True)), lambda keep, sparsity: 0.5)
+    assert not any(ask.weight_values for ask, _ in history)
+
+
+def test_that_a_new_goal_rounds_what_it_ends_with_even_if_nothing_new_held() -> None:
+    best = Told(
+        trial=7, keep=0.5, sparsity=0.8, value=0.93, drop=0.001, margin=0.002, passed=True,
+        objective=5e4,
+    )  # fmt: skip
+    limits = replace(LIMITS, fine_tunes=3, known=(best,), packed=True)
+    history = fake_trainer(further(limits), lambda keep, sparsity: 0.5)
+    assert not accepted(history)
+    rounded = [ask for ask, _ in history if ask.weight_values]
+    assert [ask.weight_values for ask in rounded] == [15, 31, 63]
+    assert {ask.parent for ask in rounded} == {7}
+    assert not any(ask.sweep for ask, _ in history), "that was done for the goal before"

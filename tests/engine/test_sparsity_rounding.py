@@ -1,0 +1,99 @@
+"""Few values a filter: which axis a filter has, what stays, what becomes zero."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.modelfile.graph import LayerGraph, Weights
+from engine.sparsity.rounding import rounded
+from tests.engine.opened import opened
+
+# Keras 3.15 reads its own variables with numpy.array, whose copy keyword they do not know
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+L = keras.layers
+
+
+def net(*layers: keras.layers.Layer) -> tuple[LayerGraph, Weights]:
+    """The layers one after another on 6 x 6 x 3 inputs, with random weights."""
+    x = inputs = keras.Input((6, 6, 3))
+    for layer in layers:
+        x = layer(x)
+    graph, weights = opened(keras.Model(inputs, x))
+    rng = np.random.default_rng(0)
+    return graph, {
+        name: {key: rng.normal(size=array.shape).astype(array.dtype) for key, array in own.items()}
+        for name, own in weights.items()
+    }
+
+
+FILTERS = {
+    "conv": (L.Conv2D(5, 3, name="conv"), "kernel", 3),
+    "transposed": (L.Conv2DTranspose(5, 3, name="transposed"), "kernel", 2),
+    "dense": (L.Dense(5, name="dense"), "kernel", 1),
+    "pointwise": (L.SeparableConv2D(5, 3, name="pointwise"), "pointwise_kernel", 3),
+    "grouped": (L.Conv2D(6, 3, groups=3, name="grouped"), "kernel", 3),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("values", [3, 7, 31])
+def test_that_each_filter_has_its_own_few_values(name: str, values: int) -> None:
+    layer, key, axis = FILTERS[name]
+    graph, weights = net(layer)
+    kernel = rounded(graph, weights, values)[name][key]
+    for channel in range(kernel.shape[axis]):
+        before, after = (np.take(w, channel, axis) for w in (weights[name][key], kernel))
+        largest = float(np.abs(before).max())
+        step = largest / ((values - 1) // 2)
+        assert len(np.unique(after)) <= values
+        assert np.abs(after).max() == pytest.approx(largest)
+        np.testing.assert_allclose(after / step, np.round(after / step), atol=1e-4)
+        assert np.abs(after - before).max() <= step / 2 + 1e-6
+
+
+@pytest.mark.parametrize("key", ["kernel", "depthwise_kernel"])
+def test_that_a_depthwise_filter_goes_over_places_alone(key: str) -> None:
+    layer = L.DepthwiseConv2D(3, depth_multiplier=2, name="layer")
+    if key == "depthwise_kernel":
+        layer = L.SeparableConv2D(4, 3, depth_multiplier=2, name="layer")
+    graph, weights = net(layer)
+    kernel = rounded(graph, weights, 3)["layer"][key]
+    largest = np.abs(weights["layer"][key]).max(axis=(0, 1))
+    np.testing.assert_allclose(np.abs(kernel).max(axis=(0, 1)), largest, rtol=1e-6)
+    assert all(len(np.unique(kernel[..., i, j])) <= 3 for i in range(3) for j in range(2))
+
+
+def test_that_nothing_but_kernels_changes_and_the_model_that_came_in_does_not() -> None:
+    graph, weights = net(L.Conv2D(4, 3, name="conv"), L.BatchNormalization(name="norm"))
+    before = {key: array.copy() for key, array in weights["conv"].items()}
+    made = rounded(graph, weights, 7)
+    for key, array in before.items():
+        np.testing.assert_array_equal(weights["conv"][key], array)
+    np.testing.assert_array_equal(made["conv"]["bias"], weights["conv"]["bias"])
+    for key, array in weights["norm"].items():
+        np.testing.assert_array_equal(made["norm"][key], array)
+
+
+@given(zeros=st.floats(0.0, 1.0), values=st.sampled_from([3, 7, 15, 63]))
+def test_that_zeros_stay_zeros_and_a_second_rounding_changes_nothing(
+    zeros: float, values: int
+) -> None:
+    graph, weights = net(L.Dense(4, name="dense"))
+    kernel = weights["dense"]["kernel"]
+    kernel[np.random.default_rng(1).random(kernel.shape) < zeros] = 0.0
+    once = rounded(graph, weights, values)
+    assert not once["dense"]["kernel"][kernel == 0.0].any()
+    twice = rounded(graph, once, values)
+    np.testing.assert_allclose(twice["dense"]["kernel"], once["dense"]["kernel"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("values", [0, 1, 2, 16])
+def test_that_a_number_of_values_that_is_no_grid_around_zero_is_refused(values: int) -> None:
+    graph, weights = net(L.Dense(4, name="dense"))
+    with pytest.raises(ValueError, match=f"odd number of values.*{values}"):
+        rounded(graph, weights, values)
