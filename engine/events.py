@@ -280,7 +280,8 @@ class TrialDone:
     @property
     def judged(self) -> bool:
         """Whether it could be accepted: a fine-tune, or one swept, rounded or as its file."""
-        return self.kind == "fine_tune" or self.checkpoint is not None
+        made = self.kind == "fine_tune" or self.weight_values > 0
+        return made or self.checkpoint is not None
 
     @property
     def as_file(self) -> bool:

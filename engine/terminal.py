@@ -22,7 +22,7 @@ PHASES = {
     "channels": "Removing channels",
     "weights": "Zeroing weights",
     "trade_off": "Trading channels against weights",
-    "quantize": "Checking after quantisation",
+    "quantize": "Rounding and quantising",
     "controls": "Measuring the controls",
     "report": "Reading the report split",
     "export": "Exporting and checking",
@@ -177,9 +177,10 @@ def _sentence(event: ev.Event, state: RunState) -> str | None:
 
 def _trial(event: ev.TrialDone) -> str:
     what = "fine-tune" if event.kind == "fine_tune" else "result" if event.judged else "probe"
+    rounded = f", {event.weight_values} values a filter" if event.weight_values else ""
     left = "" if event.sizes is None else f", {event.sizes.nonzero:,} nonzero"
     verdict = VERDICTS.get(event.why.code, event.why.code)
     return (
         f"{what:<9} {event.trial:>2}: keep {percent(event.keep)}, zeros {percent(event.sparsity)}"
-        f"{left}: {percent(event.value)}, {verdict}"
+        f"{rounded}{left}: {percent(event.value)}, {verdict}"
     )

@@ -54,7 +54,8 @@ def judge_again(
 ) -> tuple[ev.TrialDone, ...]:
     """Take up the known trials whose checkpoints are there, with the verdict of this goal.
 
-    Fine-tunes whose checkpoints were not kept get its verdict, too, for whoever looks at the run.
+    Those that were judged and whose checkpoints were not kept get its verdict, too, for whoever
+    looks at the run.
     """
     parents = {
         event.trial: event.parent for event in folder.events() if isinstance(event, ev.TrialStarted)
@@ -66,7 +67,7 @@ def judge_again(
         found = runner.recall(replace(trial, best=False), parents.get(trial.trial))
         if found is not None and found.checkpoint is not None:
             judged.append(_judged(found, target))
-        elif trial.kind == "fine_tune":
+        elif trial.judged:
             seen.append(_judged(trial, target))
     tolds = {t.trial: told_of(t, target) for t in judged}
     best = None

@@ -35,7 +35,7 @@ PHASES: Final[dict[str, str]] = {
     "channels": "Removing channels",
     "weights": "Zeroing weights",
     "trade_off": "Balancing channels and weights",
-    "quantize": "Quantising",
+    "quantize": "Rounding and quantising",
     "controls": "Training the control",
     "report": "Reading the report split",
     "export": "Exporting and checking",

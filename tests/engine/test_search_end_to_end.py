@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
@@ -36,9 +37,11 @@ from engine.events import (
 )
 from engine.inspection import inspect_model
 from engine.job import Budget, DataSpec, Goal, Job
+from engine.modelfile.reader import open_model
 from engine.report.result import result_of
 from engine.runs import RunFolder
 from engine.runstate import RunState
+from engine.sparsity.rounding import rounded
 from engine.supervise import EngineProcess
 
 
@@ -81,6 +84,20 @@ def test_that_the_kept_model_is_the_one_that_was_reported(
     assert answer["macs"] == result["final"]["macs"]
     zeros = sum(row["zeros"] or 0 for row in answer["layers"])
     assert answer["params"] - zeros == result["final"]["nonzero"]
+
+
+def test_that_the_result_has_as_few_values_a_filter_as_it_says(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
+    run, result = finished
+    best = next(t for t in result["trials"] if t["id"] == result["best_trial"])
+    assert best["step"] == "quantize"
+    file, weights = open_model(run / "model.keras")
+    for layer, arrays in rounded(file.graph, weights, best["weight_values"]).items():
+        for name, array in arrays.items():
+            np.testing.assert_allclose(weights[layer][name], array, rtol=1e-6, err_msg=layer)
+    tried = {t["weight_values"] for t in result["trials"] if t["weight_values"] and t["accepted"]}
+    assert best["weight_values"] == min(tried)
 
 
 def test_that_trials_tell_which_channels_are_left(finished: tuple[Path, dict[str, Any]]) -> None:

@@ -146,6 +146,16 @@ def test_that_every_verdict_is_told(code: str, begin: str) -> None:
     assert code in ("failed", "stopped") or f"91.9{N}%" in text
 
 
+def test_that_a_rounded_model_says_to_how_many_values() -> None:
+    start, *_, done = story.trial(13, "probe", 0.35, 0.6, 0.9187, "accepted", start="round_weights")
+    assert isinstance(start, ev.TrialStarted)
+    assert isinstance(done, ev.TrialDone)
+    assert "to 15 values" in sentences.started(replace(start, weight_values=15))
+    text = sentences.verdict(replace(done, weight_values=15), "accuracy")
+    assert f"35{N}% of the channels, 60{N}% zeros, 15 values a filter keeps" in text
+    assert "values" not in sentences.verdict(done, "accuracy")
+
+
 def test_that_an_unknown_code_is_shown_with_its_numbers() -> None:
     why = ev.Why(code="moon_phase", numbers={"moons": 2, "share": 0.12345, "name": None})
     start = ev.TrialStarted(
