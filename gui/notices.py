@@ -93,7 +93,7 @@ class Notices(QWidget):
         at = ""
         if running is not None:
             start = running.started
-            at = f" at {sentences.trial_name(start.kind, start.trial).lower()}"
+            at = f" at {sentences.trial_name(start).lower()}"
         name = path.name if state.model is None else state.model.name
         self.tell(
             "warn",

@@ -26,6 +26,7 @@ class Point:
     """A trial in the cloud; ``x`` in the measure's unit, ``y`` the metric. Trial None: baseline."""
 
     trial: int | None
+    name: str
     x: float
     y: float
     kind: Literal["probe", "fine_tune", "baseline"]
@@ -109,7 +110,7 @@ def cloud(state: RunState, measure: Measure) -> Cloud:
     if base is not None:
         x = x_of(base.sizes, measure)
         if x is not None:
-            points.append(Point(trial=None, x=x, y=base.value, kind="baseline"))
+            points.append(Point(trial=None, name="Baseline", x=x, y=base.value, kind="baseline"))
     for trial in state.trials:
         x = x_of(trial.sizes, measure)
         if x is None or trial.value is None or not math.isfinite(trial.value):
@@ -117,6 +118,7 @@ def cloud(state: RunState, measure: Measure) -> Cloud:
         points.append(
             Point(
                 trial=trial.trial,
+                name=sentences.trial_name(trial),
                 x=x,
                 y=trial.value,
                 kind="fine_tune" if trial.judged else "probe",

@@ -101,7 +101,7 @@ def figures(state: RunState, trial: TrialDone, timed: Latencies | None = None) -
             latency=timed.before,
         ),
         _Side(
-            head=sentences.trial_name(trial.kind, trial.trial),
+            head=sentences.trial_name(trial),
             search=trial.value,
             report=report.final if report is not None and final else None,
             sizes=_sizes(trial.sizes),

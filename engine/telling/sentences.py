@@ -144,9 +144,10 @@ def amount(keep: float, sparsity: float, weight_values: int = 0) -> str:
     return f"{kept} of the channels, {zero} zeros{rounded}"
 
 
-def trial_name(kind: str, trial: int) -> str:
-    """A trial's short name."""
-    return f"{'Probe' if kind == 'probe' else 'Fine-tune'} {trial}"
+def trial_name(trial: ev.TrialStarted | ev.TrialDone) -> str:
+    """A trial's short name: "Probe 3", "Fine-tune 8", "Rounding 13"."""
+    kind = "Rounding" if trial.weight_values else "Probe" if trial.kind == "probe" else "Fine-tune"
+    return f"{kind} {trial.trial}"
 
 
 def started(event: ev.TrialStarted) -> str:

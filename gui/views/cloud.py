@@ -322,10 +322,9 @@ class CloudPlot(QWidget):
         value = units.metric_value(point.y, metric)
         size = measure_value(self._state, measure, point.x)
         if point.kind == "baseline":
-            return f"Baseline: {value}, {size}"
-        kind = "Probe" if point.kind == "probe" else "Fine-tune"
+            return f"{point.name}: {value}, {size}"
         verdict = "" if point.kind == "probe" else ", accepted" if point.accepted else ", rejected"
-        return f"{kind} {point.trial}: {value}, {size}{verdict}"
+        return f"{point.name}: {value}, {size}{verdict}"
 
     def rows(self) -> Iterator[tuple[object, ...]]:
         """The points in plain numbers, head first; sizes in the unit of the axis, bytes for files.

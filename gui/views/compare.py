@@ -224,7 +224,7 @@ class ComparePanel(QStackedWidget):
         state = self._session.state
         metric = None if state.baseline is None else state.baseline.metric
         texts = [
-            f"{sentences.trial_name(t.kind, t.trial)}, {units.metric_value(t.value, metric)}"
+            f"{sentences.trial_name(t)}, {units.metric_value(t.value, metric)}"
             + (", the model kept" if t.trial == state.best else "")
             for t in trials
         ]

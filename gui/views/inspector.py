@@ -111,7 +111,7 @@ class InspectorPanel(QWidget):
         """Facts of a trial."""
         metric = None if state.baseline is None else state.baseline.metric
         self.kind.setText("Trial")
-        self.title.setText(sentences.trial_name(trial.kind, trial.trial))
+        self.title.setText(sentences.trial_name(trial))
         self.words.setText(sentences.verdict(trial, metric))
         self.words.show()
         self.facts.show_pairs(trial_pairs(trial, state))

@@ -200,9 +200,9 @@ class LayersPanel(QStackedWidget):
         choices = [("As opened", AS_OPENED)]
         for found in comparable(state):
             kept = ", the model kept" if found.trial == state.best else ""
-            choices.append((f"{sentences.trial_name(found.kind, found.trial)}{kept}", found.trial))
+            choices.append((f"{sentences.trial_name(found)}{kept}", found.trial))
         if trial is not None and trial.trial not in [number for _, number in choices]:
-            choices.append((sentences.trial_name(trial.kind, trial.trial), trial.trial))
+            choices.append((sentences.trial_name(trial), trial.trial))
         self.which.clear()
         for text, number in choices:
             self.which.addItem(text, number)

@@ -345,7 +345,7 @@ class SearchPanel(QStackedWidget):
         running = state.running
         if running is not None:
             start = running.started
-            text = f"{sentences.trial_name(start.kind, start.trial)}: {sentences.started(start)}"
+            text = f"{sentences.trial_name(start)}: {sentences.started(start)}"
             if running.epochs:
                 text += f" Epoch {len(running.epochs) + 1} of {start.epochs}."
         else:

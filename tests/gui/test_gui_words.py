@@ -151,6 +151,7 @@ def test_that_a_rounded_model_says_to_how_many_values() -> None:
     assert isinstance(start, ev.TrialStarted)
     assert isinstance(done, ev.TrialDone)
     assert "to 15 values" in sentences.started(replace(start, weight_values=15))
+    assert sentences.trial_name(replace(start, weight_values=15)) == "Rounding 13"
     text = sentences.verdict(replace(done, weight_values=15), "accuracy")
     assert f"35{N}% of the channels, 60{N}% zeros, 15 values a filter keeps" in text
     assert "values" not in sentences.verdict(done, "accuracy")
