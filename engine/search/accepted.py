@@ -15,8 +15,8 @@ MAY_END_EARLY = ("bracket", "bisect", "cut_on", "more_sparsity")
 
 
 ROUNDED_FIRST = 15
-"""Values of a filter's weights that cost a VGG and a MobileNet 0.1 to 0.3 points, and save 11 to 18
-% of the packed int8 file and 17 to 34 % of the float one."""
+"""Values of a filter's weights that cost two VGGs and two MobileNets 0.02 to 0.2 points of accuracy
+and save 13 to 25 % of the packed int8 file, a fifth to two fifths of the float one."""
 
 FEWER_VALUES, MORE_VALUES = (11, 7, 5, 3), (31, 63)
 """Tried next, in turn: where the first ones hold, and where they do not."""

@@ -19,9 +19,9 @@ L = keras.layers
 
 
 def net(*layers: keras.layers.Layer) -> tuple[LayerGraph, Weights]:
-    """The layers one after another on 6 x 6 x 3 inputs, with random weights."""
+    """The layers one after another between a first and a last one, with random weights."""
     x = inputs = keras.Input((6, 6, 3))
-    for layer in layers:
+    for layer in (L.Conv2D(3, 1, name="first"), *layers, L.Dense(2, name="last")):
         x = layer(x)
     graph, weights = opened(keras.Model(inputs, x))
     rng = np.random.default_rng(0)
@@ -68,13 +68,16 @@ def test_that_a_depthwise_filter_goes_over_places_alone(key: str) -> None:
     assert all(len(np.unique(kernel[..., i, j])) <= 3 for i in range(3) for j in range(2))
 
 
-def test_that_nothing_but_kernels_changes_and_the_model_that_came_in_does_not() -> None:
+def test_that_nothing_but_inner_kernels_changes_and_the_model_that_came_in_does_not() -> None:
     graph, weights = net(L.Conv2D(4, 3, name="conv"), L.BatchNormalization(name="norm"))
     before = {key: array.copy() for key, array in weights["conv"].items()}
     made = rounded(graph, weights, 7)
     for key, array in before.items():
         np.testing.assert_array_equal(weights["conv"][key], array)
     np.testing.assert_array_equal(made["conv"]["bias"], weights["conv"]["bias"])
+    assert not np.array_equal(made["conv"]["kernel"], weights["conv"]["kernel"])
+    for name in ("first", "last"):
+        np.testing.assert_array_equal(made[name]["kernel"], weights[name]["kernel"])
     for key, array in weights["norm"].items():
         np.testing.assert_array_equal(made["norm"][key], array)
 
