@@ -85,7 +85,7 @@ def cells() -> list[Cell]:
                 found.append(replace(cell, controls=arm == "heuristic"))
     vgg = Cell(table="tolerances", model="vgg_fashion", arm="heuristic")
     found += [replace(vgg, tolerance=t) for t in (0.0025, 0.005, 0.02, 0.05)]
-    for what in ("allocation", "norms", "teacher", "warm_start", "early"):
+    for what in ("allocation", "norms", "teacher", "warm_start", "early", "rounding"):
         found.append(replace(vgg, table="ablation", arm=f"without:{what}"))
     found += [
         replace(vgg, table="grid", arm=f"grid_row:{row}of{GRID_SIDE}") for row in range(GRID_SIDE)

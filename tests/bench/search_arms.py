@@ -13,7 +13,7 @@ import optuna
 import psutil
 
 from engine.events import Why
-from engine.search import accepted, context, session, trials, verdict
+from engine.search import accepted, context, heuristic, session, trials, verdict
 from engine.search.asking import Ask, Asking, Limits
 
 
@@ -110,6 +110,8 @@ def _without(what: str) -> Iterator[None]:
             patch = mock.patch.object(accepted.Accepted, "nearest", return_value=None)
         case "early":
             patch = mock.patch.object(accepted, "MAY_END_EARLY", ())
+        case "rounding":
+            patch = mock.patch.object(heuristic, "round_weights", lambda best: iter(()))
         case "guard":
             patch = mock.patch.object(verdict, "GUARD_SE", 0.0)
         case _:
