@@ -27,11 +27,12 @@ LIMITS = Limits(fine_tunes=6, tolerance=0.01)
 
 
 def fake_trainer(
-    strategy: Asking, drop_of: Callable[[float, float], float], *, kept: bool = False
-) -> list[tuple[Ask, Told]]:
+    strategy: Asking, drop_of: Callable[[float, float], float], *, kept: bool = False,
+    least: int = 256,
+) -> list[tuple[Ask, Told]]:  # fmt: skip
     """Drive a strategy; ``drop_of(keep, sparsity)`` is what a fine-tune loses.
 
-    ``kept`` says that what failed can be trained on.
+    ``kept`` says that what failed can be trained on, ``least`` how few values a filter hold.
     """
     history: list[tuple[Ask, Told]] = []
     told: Told | None = None
@@ -51,7 +52,8 @@ def fake_trainer(
             value=0.93 - drop,
             drop=drop,
             margin=margin,
-            passed=ask.kind == "fine_tune" and margin >= 0 and ask.gamma_l1 == 0,
+            passed=ask.weight_values >= least
+            or (ask.kind == "fine_tune" and margin >= 0 and ask.gamma_l1 == 0),
             objective=1e6 * ask.keep**2 * (1 - ask.sparsity) + 1000,
             kept=kept and ask.kind == "fine_tune",
         )
@@ -441,33 +443,6 @@ def test_that_an_unlucky_draw_does_not_end_the_search_where_it_fell() -> None:
     assert smallest[1] < 1.5 * smallest[0]
 
 
-def rounded_to(least: int) -> list[int]:
-    """How many values a search rounds to, one after another, where ``least`` and more hold."""
-    strategy = heuristic(replace(LIMITS, packed=True))
-    history: list[tuple[Ask, Told]] = []
-    told: Told | None = None
-    while True:
-        try:
-            ask = next(strategy) if told is None else strategy.send(told)
-        except StopIteration:
-            break
-        keep = ask.keep**2 * (1 - ask.sparsity)
-        passed = ask.kind == "fine_tune" and keep > 0.1
-        if ask.weight_values:
-            passed = ask.weight_values >= least
-        told = Told(
-            trial=len(history) + 1, keep=ask.keep, sparsity=ask.sparsity, value=0.9, drop=0.005,
-            margin=0.001 if passed else -0.01, passed=passed, objective=keep,
-        )  # fmt: skip
-        history.append((ask, told))
-    asked = [ask for ask, _ in history if ask.weight_values]
-    trained = [told for ask, told in history if told.passed and not ask.weight_values]
-    smallest = min(trained, key=lambda t: t.objective or 0).trial
-    assert {ask.parent for ask in asked} == {smallest}, "each from what was never rounded"
-    assert history[-len(asked) :] == [(a, t) for a, t in history if a.weight_values]
-    return [ask.weight_values for ask in asked]
-
-
 @pytest.mark.parametrize(
     ("least", "asked"),
     [
@@ -476,7 +451,13 @@ def rounded_to(least: int) -> list[int]:
     ],
 )  # fmt: skip
 def test_that_a_packed_file_ends_with_as_few_values_as_hold(least: int, asked: list[int]) -> None:
-    assert rounded_to(least) == asked
+    limits = replace(LIMITS, packed=True)
+    history = fake_trainer(heuristic(limits), smooth_drop(0.3, 0.8), least=least)
+    before, rounded = history[: -len(asked)], history[-len(asked) :]
+    assert [ask.weight_values for ask, _ in rounded] == asked
+    assert not any(ask.weight_values for ask, _ in before)
+    smallest = min(accepted(before), key=lambda t: t.objective or 0)
+    assert {ask.parent for ask, _ in rounded} == {smallest.trial}, "what was never rounded"
 
 
 def test_that_nothing_is_rounded_for_a_goal_that_gains_nothing_by_it() -> None:
