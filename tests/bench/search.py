@@ -98,6 +98,7 @@ def cells() -> list[Cell]:
         found += [replace(small, seed=seed, arm=a) for a in ("heuristic", "without:guard")]
     whole = replace(vgg, table="goal", epochs=None, subset=None, controls=True)
     found += [replace(whole, model=m) for m in ("vgg_fashion", "resnet20_cifar10")]
+    found += [replace(whole, arm=a, controls=False) for a in ("unstructured", "structured", "tpe")]
     return found
 
 
@@ -197,10 +198,12 @@ def summary(lines: Sequence[dict[str, Any]]) -> None:
             str(line["cost"]["epochs"]), f"{line['seconds'] / 60:.1f}",
         ))  # fmt: skip
     table(rows)
-    for wanted in sorted({(x["model"], x["seed"]) for x in lines if x["table"] == "arms"}):
-        by_arm = {x["arm"]: x for x in lines
-                  if x["table"] == "arms" and (x["model"], x["seed"]) == wanted}  # fmt: skip
-        sys.stdout.write(f"arms, {wanted[0]}, seed {wanted[1]}: {beside(by_arm)}\n")
+    compared = [x for x in lines if x["table"] in ("arms", "goal")]
+    for table_name, model, seed in sorted({(x["table"], x["model"], x["seed"]) for x in compared}):
+        by_arm = {x["arm"]: x for x in compared
+                  if (x["table"], x["model"], x["seed"]) == (table_name, model, seed)}  # fmt: skip
+        if len(by_arm) > 1:
+            sys.stdout.write(f"{table_name}, {model}, seed {seed}: {beside(by_arm)}\n")
     for model in ("digits", "vgg_fashion"):
         sys.stdout.write(f"grid, {model}: {against_grid(lines, model)}\n")
     for arm_name in ("heuristic", "without:guard"):
