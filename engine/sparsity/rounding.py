@@ -67,6 +67,6 @@ def _within(kind: str, key: str, rank: int) -> tuple[int, ...]:
 
 def _on_grid(kernel: np.ndarray, within: tuple[int, ...], values: int) -> np.ndarray:
     steps = (values - 1) // 2
-    largest = np.abs(kernel.astype(np.float64)).max(axis=within, keepdims=True)
-    step = np.where(largest > 0, largest, 1.0) / steps
+    largest = np.abs(kernel).max(axis=within, keepdims=True).astype(np.float32)
+    step = np.where(largest > 0, largest, np.float32(1)) / np.float32(steps)
     return np.asarray(np.round(kernel / step) * step, kernel.dtype)
