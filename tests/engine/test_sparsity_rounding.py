@@ -5,8 +5,6 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from engine.modelfile.graph import LayerGraph, Weights
 from engine.sparsity.rounding import rounded
@@ -82,7 +80,8 @@ def test_that_nothing_but_inner_kernels_changes_and_the_model_that_came_in_does_
         np.testing.assert_array_equal(made["norm"][key], array)
 
 
-@given(zeros=st.floats(0.0, 1.0), values=st.sampled_from([3, 7, 15, 63]))
+@pytest.mark.parametrize("zeros", [0.0, 0.3, 0.95, 1.0])
+@pytest.mark.parametrize("values", [3, 15, 63])
 def test_that_zeros_stay_zeros_and_a_second_rounding_changes_nothing(
     zeros: float, values: int
 ) -> None:
