@@ -6,7 +6,9 @@ A cell is one search; none but those with the full data takes over 30 minutes on
 One that was ended goes on from its run folder, among temporary files. Each finished one is appended
 to ``results/search.jsonl`` and not run again (``--again`` does). All arms of a comparison have the
 same 20,000 training images, the same epochs a fine-tune and the same verdict; figures are of the
-report split. ``python -m tests.bench.search --summary`` prints the tables of what is there.
+report split. The cells of the table ``goals`` give one run one tolerance after another, as
+``secateur resume RUN --tolerance T`` does. ``python -m tests.bench.search --summary`` prints the
+tables of what is there.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ PUBLISHED_FINE_TUNES = 16
 
 CANDIDATES = 50
 """Of one process whose memory is watched."""
+
+TOLERANCES = (0.0025, 0.005, 0.01, 0.02, 0.05)
 
 GRID_SIDE = 8
 FLOOR_SEEDS = 30
@@ -90,7 +94,8 @@ def cells() -> list[Cell]:
             if model != "densenet22_fashion":
                 found.append(Cell(table="arms", model=model, arm="heuristic:macs", seed=seed))
     vgg = Cell(table="tolerances", model="vgg_fashion", arm="heuristic")
-    found += [replace(vgg, tolerance=t) for t in (0.0025, 0.005, 0.02, 0.05)]
+    found += [replace(vgg, tolerance=t) for t in TOLERANCES if t != vgg.tolerance]
+    found += [replace(vgg, table="goals", tolerance=t) for t in TOLERANCES]
     for what in ("allocation", "norms", "teacher", "warm_start", "early", "rounding"):
         found.append(replace(vgg, table="ablation", arm=f"without:{what}"))
     found += [
@@ -113,8 +118,10 @@ def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
     from tests.bench.search_arms import arm
 
     memory: list[float] = []
+    chain = [t for t in TOLERANCES if cell.table == "goals" and t <= cell.tolerance]
+    first = replace(cell, tolerance=chain[0]) if chain else cell
     with arm(cell.arm, cell.seed, memory) as strategy:
-        figures = searched(cell, lambda place: _job(cell, shared, place, strategy))
+        figures = searched(cell, lambda place: _job(first, shared, place, strategy), goals=chain)
     return {**figures, "resident_mib": memory}
 
 
