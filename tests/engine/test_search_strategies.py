@@ -348,6 +348,25 @@ def test_that_a_new_goal_goes_on_from_what_is_known_without_a_probe() -> None:
     assert ask.parent in {t.trial for t in known}
 
 
+def shown(trial: int, reduction: float, drop: float) -> Told:
+    """A known fine-tune under a tolerance of one point."""
+    keep, sparsity = split(reduction, LIMITS)
+    return Told(
+        trial=trial, keep=keep, sparsity=sparsity, value=0.93 - drop, drop=drop,
+        margin=0.01 - drop, passed=drop <= 0.01, objective=1e6 / reduction, kept=True,
+    )  # fmt: skip
+
+
+def test_that_an_early_failure_does_not_end_a_new_goal() -> None:
+    """A model gains by training: what held later, hardly smaller, has all of the margin left."""
+    held = [shown(trial, r, 0.0) for trial, r in enumerate((3.0, 7.6, 9.2, 12.3, 14.8), 2)]
+    early, late = ((shown(trial, 16.0, 0.015), *held) for trial in (1, 7))
+    ask, _ = further_trials(early, loss_of_size(25.0))[0]
+    assert 20.0 < 1.0 / (ask.keep**2 * (1.0 - ask.sparsity)) < 14.8 * 2.5
+    trained = [a for a, _ in further_trials(late, loss_of_size(25.0)) if a.kind == "fine_tune"]
+    assert trained == [], "as well trained as what held"
+
+
 @pytest.mark.parametrize("kind", ["channels", "weights"])
 def test_that_a_new_goal_leaves_alone_what_the_run_left_alone(kind: str) -> None:
     limits = replace(
