@@ -115,18 +115,21 @@ def heuristic(limits: Limits) -> Asking:
 
 
 def further(limits: Limits) -> Asking:
-    """A new goal on a finished run: go on from what its fine-tunes showed."""
-    done = Accepted(left=max(1, limits.fine_tunes - 1), early=True)
+    """A new goal on a finished run: go on from what its fine-tunes showed.
+
+    The last fine-tune trains on what is new, or else goes back to where something may hold.
+    """
+    done = Accepted(left=limits.fine_tunes, early=True)
     for told in limits.known:
         done.know(told)
     known = done.best
     fall, reduction = _resumed(limits, known)
-    yield from together(done, limits, fall, reduction)
-    done.left = limits.fine_tunes - done.spent
-    new = done.best is not None and done.best is not known
-    if new and done.left > 0:
+    onward = yield from together(done, limits, fall, reduction, reserved=1)
+    if done.best is not known and done.left > 0:
         yield from polish(done, "trade_off")
-    yield from tidied(done, limits, "trade_off", sweep=new)
+    elif done.left > 0:
+        yield from together(done, limits, fall, onward)
+    yield from tidied(done, limits, "trade_off", sweep=done.best is not known)
 
 
 def _resumed(limits: Limits, best: Told | None) -> tuple[Fall, float]:
@@ -185,16 +188,17 @@ def _reached(keep: float, sparsity: float, limits: Limits) -> float:
 
 def together(
     done: Accepted, limits: Limits, fall: Fall, reduction: float | None, reserved: int = 0
-) -> Asking:
+) -> Generator[Ask, Told, float | None]:
     """Go to the reduction at which the margin is spent, from one fine-tune to the next.
 
-    The ``reserved`` ones go to nothing but training on what barely failed.
+    The ``reserved`` ones go to nothing but training on what barely failed. Returns where the next
+    one would go; None where no step is left.
     """
     while done.left > reserved and reduction is not None:
         keep, sparsity = split(reduction, limits)
         reduction = _reached(keep, sparsity, limits)
         if reduction < fall.holds * NOTHING_MORE:
-            return
+            return None
         code = "bisect" if fall.failed else "bracket"
         told = yield ask_fine_tune(done, _step(keep), keep, sparsity, code)
         done.take(told)
@@ -203,6 +207,7 @@ def together(
             done.take(told)
         fall.note(reduction, told)
         reduction = fall.onward() if told.passed else fall.back(reduction)
+    return reduction
 
 
 @dataclass(slots=True)

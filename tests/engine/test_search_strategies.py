@@ -367,6 +367,15 @@ def test_that_an_early_failure_does_not_end_a_new_goal() -> None:
     assert trained == [], "as well trained as what held"
 
 
+def test_that_the_last_fine_tune_of_a_new_goal_goes_back_where_nothing_new_holds() -> None:
+    known = tuple(shown(trial, r, 0.0) for trial, r in enumerate((4.0, 10.0), 1))
+    asked = [a for a, _ in further_trials(known, loss_of_size(12.0)) if a.kind == "fine_tune"]
+    reached = [1.0 / (a.keep**2 * (1.0 - a.sparsity)) for a in asked]
+    assert len(asked) == 3
+    assert sorted(reached, reverse=True) == reached
+    assert reached[-1] > 10.0
+
+
 @pytest.mark.parametrize("kind", ["channels", "weights"])
 def test_that_a_new_goal_leaves_alone_what_the_run_left_alone(kind: str) -> None:
     limits = replace(
