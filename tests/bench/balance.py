@@ -29,7 +29,7 @@ from engine.search import heuristic, session
 from engine.search.asking import Ask, Asking, Limits
 from tests.bench.cells import Bench, table
 from tests.bench.environment import describe
-from tests.bench.search import EPOCHS, MODELS, SUBSET, training_subset
+from tests.bench.search import EPOCHS, MODELS, SUBSET, files_of, training_subset
 
 SPLITS = ((1 / 3, 0.7), (1 / 3, 1.0), (1 / 2, 0.7), (1 / 2, 1.0), (1 / 3, 0.4), (1.0, 1.0))
 """Share of weights that is zeroed to before any channel goes, and the exponent of what channels
@@ -126,12 +126,6 @@ def _each(
             )  # fmt: skip
 
 
-def needs(cell: Cell, shared: Path) -> list[Path]:
-    """The shared files of a cell."""
-    model, data = MODELS[cell.model]
-    return [shared / "models" / model, shared / "data" / data]
-
-
 def summary(lines: Sequence[dict[str, Any]]) -> None:
     """A row for each model and split: value and sizes beside those of the first split."""
     rows: list[Sequence[str]] = [
@@ -165,7 +159,7 @@ BENCH = Bench(
     results=Path(__file__).parent / "results" / "balance.jsonl",
     cells=cells(),
     run=run_here,
-    needs=needs,
+    needs=lambda cell, shared: files_of(cell.model, shared),
     summary=summary,
 )
 

@@ -28,7 +28,7 @@ from engine.search.asking import Ask, Asking, Limits
 from engine.search.heuristic import split
 from tests.bench.cells import Bench, table
 from tests.bench.environment import describe
-from tests.bench.search import MODELS, SUBSET, training_subset
+from tests.bench.search import MODELS, SUBSET, files_of, training_subset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +111,6 @@ def _twice(limits: Limits, reduction: float) -> Asking:
         parent = told.trial
 
 
-def needs(cell: Cell, shared: Path) -> list[Path]:
-    """The shared files of a cell."""
-    model, data = MODELS[cell.model]
-    return [shared / "models" / model, shared / "data" / data]
-
-
 def summary(lines: Sequence[dict[str, Any]]) -> None:
     """A row for each model, reduction and length: the values, and what leaving images is worth."""
     rows: list[Sequence[str]] = [("training", "dense", "changed", "left as they are", "gain")]
@@ -142,7 +136,7 @@ BENCH = Bench(
     results=Path(__file__).parent / "results" / "recipe.jsonl",
     cells=cells(),
     run=run_here,
-    needs=needs,
+    needs=lambda cell, shared: files_of(cell.model, shared),
     summary=summary,
 )
 

@@ -1,6 +1,6 @@
 """The search against what it implements, against brute force and against itself.
 
-    python -m tests.bench.search [--shared DIR] [--table NAME ...] [--list] [CELL ...]
+    python -m tests.bench.search [--shared DIR] [--list] [CELL ...]
 
 A cell is one search; none but those with the full data takes over 30 minutes on two quiet cores.
 One that was ended goes on from its run folder, among temporary files. Each finished one is appended
@@ -266,11 +266,11 @@ def beside(by_arm: dict[str, dict[str, Any]]) -> str:
     return "; ".join(said) or "nothing to compare with yet"
 
 
-def needs(cell: Cell, shared: Path) -> list[Path]:
-    """The shared files of a cell; the built-in digits need none."""
-    model, data = MODELS[cell.model]
-    found = [shared / "models" / model] if model else []
-    return found if cell.model == "digits" else [*found, shared / "data" / data]
+def files_of(model: str, shared: Path) -> list[Path]:
+    """The shared files of a model's cells; the built-in digits need none."""
+    file, data = MODELS[model]
+    found = [shared / "models" / file] if file else []
+    return found if model == "digits" else [*found, shared / "data" / data]
 
 
 BENCH = Bench(
@@ -278,7 +278,7 @@ BENCH = Bench(
     results=Path(__file__).parent / "results" / "search.jsonl",
     cells=cells(),
     run=run_here,
-    needs=needs,
+    needs=lambda cell, shared: files_of(cell.model, shared),
     summary=summary,
 )
 
