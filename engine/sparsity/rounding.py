@@ -69,4 +69,5 @@ def _on_grid(kernel: np.ndarray, within: tuple[int, ...], values: int) -> np.nda
     steps = (values - 1) // 2
     largest = np.abs(kernel).max(axis=within, keepdims=True).astype(np.float32)
     step = np.where(largest > 0, largest, np.float32(1)) / np.float32(steps)
-    return np.asarray(np.round(kernel / step) * step, kernel.dtype)
+    # what was a small negative weight is no negative zero, see Masks.finish
+    return np.asarray(np.round(kernel / step) * step + 0.0, kernel.dtype)

@@ -39,6 +39,7 @@ def test_that_any_number_of_steps_reaches_the_levels_exactly(optimizer: str, epo
         zeros = kernel.size - round(kernel.size * (1 - level))
         assert int((kernel == 0).sum()) == zeros == reached[key].zeros
         assert reached[key].size == kernel.size
+        assert not np.signbit(kernel[kernel == 0]).any(), "a sign costs a packed file as a value"
     assert (kernels(model)["second"] != 0).all()
 
 

@@ -90,6 +90,7 @@ def test_that_zeros_stay_zeros_and_a_second_rounding_changes_nothing(
     kernel[np.random.default_rng(1).random(kernel.shape) < zeros] = 0.0
     once = rounded(graph, weights, values)
     assert not once["dense"]["kernel"][kernel == 0.0].any()
+    assert not np.signbit(once["dense"]["kernel"][once["dense"]["kernel"] == 0.0]).any()
     twice = rounded(graph, once, values)
     np.testing.assert_allclose(twice["dense"]["kernel"], once["dense"]["kernel"], rtol=1e-6)
 
