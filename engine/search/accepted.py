@@ -5,7 +5,6 @@ Pure bookkeeping over :class:`engine.search.asking.Told`.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from engine.events import Step, Why
@@ -21,11 +20,6 @@ and save 13 to 25 % of the packed int8 file, a fifth to two fifths of the float 
 
 FEWER_VALUES, MORE_VALUES = (11, 7, 5, 3), (31, 63)
 """Tried next, in turn: where the first ones hold, and where they do not."""
-
-TRIMMED = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
-"""Shares of the weights left that trimming leaves, in turn. Cut nets whose last fine-tune had ended
-lost, on 5,000 images, 0.0 points at 0.94, 0.0 (VGG) and 0.3 (MobileNet) at 0.9, 0.15 and 0.3 at
-0.85, 0.4 at 0.8, and 1.4 to 1.8 at 0.7."""
 
 
 @dataclass(slots=True)
@@ -118,35 +112,15 @@ def ask_sweep(best: Told, step: Step) -> Ask:
     )  # fmt: skip
 
 
-def round_weights(best: Told) -> Generator[Ask, Told, int]:
+def round_weights(best: Told) -> Asking:
     """The best model with each filter's weights rounded to as few values as still hold.
 
     Nothing is trained, so each costs as little as a probe; see :mod:`engine.sparsity.rounding`.
-    Returns the number of values; 0 where none held.
     """
     first = yield _ask_rounded(best, ROUNDED_FIRST)
-    held = ROUNDED_FIRST if first.passed else 0
     for values in FEWER_VALUES if first.passed else MORE_VALUES:
         told = yield _ask_rounded(best, values)
-        held = values if told.passed else held
         if told.passed != first.passed:
-            break
-    return held
-
-
-def trim(best: Told, step: Step, weight_values: int) -> Asking:
-    """The best model with its smallest weights zeroed, a notch at a time, as long as that holds.
-
-    Nothing is trained here either. What is left of the margin goes to what costs least.
-    ``weight_values``: as many as it was rounded to, 0 where it was not.
-    """
-    for left in TRIMMED:
-        told = yield Ask(
-            kind="probe", step=step, keep=best.keep, sparsity=1.0 - left * (1.0 - best.sparsity),
-            parent=best.trial, trim=True, weight_values=weight_values,
-            why=Why(code="trim", numbers={"left": left}),
-        )  # fmt: skip
-        if not told.passed:
             return
 
 

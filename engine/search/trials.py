@@ -187,7 +187,6 @@ class TrialRunner:
             ev.TrialStarted(
                 trial=trial, kind=ask.kind, step=ask.step, keep=ask.keep, sparsity=ask.sparsity,
                 epochs=epochs, parent=ask.parent, why=ask.why, weight_values=ask.weight_values,
-                trimmed=ask.trim,
             )
         )  # fmt: skip
         began = time.monotonic()
@@ -205,7 +204,7 @@ class TrialRunner:
         return done
 
     def _execute(self, trial: int, ask: Ask, epochs: int) -> ev.TrialDone:
-        if ask.sweep or ask.trim or ask.weight_values:
+        if ask.sweep or ask.weight_values:
             return self._remade(trial, ask)
         if ask.quantized:
             return self._as_file(trial, ask)
@@ -274,15 +273,12 @@ class TrialRunner:
         return replace(done, why=replace(done.why, numbers=numbers))
 
     def _remade(self, trial: int, ask: Ask) -> ev.TrialDone:
-        """The parent without its dead channels, or trimmed, or rounded; not trained."""
+        """The parent without its dead channels, or with rounded weights; not trained."""
         parent = self.arm(ask.parent)
         made = parent.candidate
         if ask.sweep:
             made = without_dead(made, self._context.channels)
-        if ask.trim:
-            levels = self._context.levels(made, ask.sparsity)
-            made = replace(made, weights=zeroed(made.weights, levels))
-        if ask.weight_values:
+        else:
             made = replace(made, weights=rounded(made.graph, made.weights, ask.weight_values))
         model = build(made.graph, made.weights)
         return self._judge(trial, ask, model, made, self._predictor(model), epochs=0, parent=parent)
@@ -467,7 +463,6 @@ class TrialRunner:
                 before=context.candidate.graph, origins=candidate.origins,
             ),
             checkpoint=checkpoint, why=why, weight_values=ask.weight_values,
-            trimmed=ask.trim,
         )  # fmt: skip
 
     def _failed(self, trial: int, ask: Ask, error: TrialError) -> ev.TrialDone:

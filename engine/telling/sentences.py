@@ -145,9 +145,7 @@ def amount(keep: float, sparsity: float, weight_values: int = 0) -> str:
 
 
 def trial_name(trial: ev.TrialStarted | ev.TrialDone) -> str:
-    """A trial's short name: "Probe 3", "Fine-tune 8", "Rounding 13", "Trimming 15"."""
-    if trial.trimmed:
-        return f"Trimming {trial.trial}"
+    """A trial's short name: "Probe 3", "Fine-tune 8", "Rounding 13"."""
     kind = "Rounding" if trial.weight_values else "Probe" if trial.kind == "probe" else "Fine-tune"
     return f"{kind} {trial.trial}"
 
@@ -169,7 +167,6 @@ def started(event: ev.TrialStarted) -> str:
             f"Rounding each filter's weights to {event.weight_values} values, so that the file"
             " packs smaller."
         ),
-        "trim": f"Zeroing the smallest weights that are left, untrained: {what}.",
         "polish": f"Training the best model on as it is: {what}.",
         "notch": f"One notch further: {what}.",
         "cut_on": f"Cutting a little further: {what}.",

@@ -5,7 +5,7 @@ Each is a strategy or a change of one, put into the engine of this process only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from unittest import mock
 
@@ -14,7 +14,7 @@ import psutil
 
 from engine.events import Why
 from engine.search import accepted, context, heuristic, session, trials, verdict
-from engine.search.asking import Ask, Asking, Limits, Told
+from engine.search.asking import Ask, Asking, Limits
 
 
 def tpe(limits: Limits, *, seed: int) -> Asking:
@@ -96,12 +96,6 @@ def _unchanged(given: context.Context, *rest: object) -> context.Context:
     return given
 
 
-def _as_they_are(_best: Told) -> Generator[Ask, Told, int]:
-    """No rounding, and no number of values."""
-    yield from ()
-    return 0
-
-
 @contextmanager
 def _without(what: str) -> Iterator[None]:
     patch: AbstractContextManager[object]
@@ -117,9 +111,7 @@ def _without(what: str) -> Iterator[None]:
         case "early":
             patch = mock.patch.object(accepted, "MAY_END_EARLY", ())
         case "rounding":
-            patch = mock.patch.object(heuristic, "round_weights", side_effect=_as_they_are)
-        case "trim":
-            patch = mock.patch.object(heuristic, "trim", return_value=())
+            patch = mock.patch.object(heuristic, "round_weights", return_value=())
         case "guard":
             patch = mock.patch.object(verdict, "GUARD_SE", 0.0)
         case _:

@@ -28,7 +28,7 @@ def test_that_a_new_goal_goes_on_from_what_is_known_without_a_probe() -> None:
     )
     history = further_trials(known, loss_of_size(25.0))
     assert sum(ask.kind == "fine_tune" for ask, _ in history) <= 3
-    assert all(ask.kind == "fine_tune" or ask.sweep or ask.trim for ask, _ in history)
+    assert all(ask.kind == "fine_tune" or ask.sweep for ask, _ in history)
     held = max(1.0 / (t.keep**2 * (1 - t.sparsity)) for t in known if t.passed)
     ask, _ = history[0]
     assert 1.0 / (ask.keep**2 * (1 - ask.sparsity)) > held

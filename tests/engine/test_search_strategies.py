@@ -89,10 +89,9 @@ def test_that_a_fine_tune_starts_from_an_accepted_checkpoint_that_is_cut_less() 
 def test_that_a_fine_tune_that_is_left_trains_the_result_on_as_it_is() -> None:
     limits = replace(LIMITS, fine_tunes=20)
     history = fake_trainer(heuristic(limits), smooth_drop(0.3, 0.8))
-    *before, (last, told), (sweep, _), (trim, _) = history
+    *before, (last, told), (sweep, _) = history
     assert last.why.code == "polish"
     assert sweep.sweep
-    assert trim.trim
     best = min(accepted(before), key=lambda t: t.objective or 0)
     assert (last.keep, last.sparsity, last.parent) == (best.keep, best.sparsity, best.trial)
     assert sweep.parent in (best.trial, told.trial)
@@ -358,10 +357,6 @@ def test_that_an_unlucky_draw_does_not_end_the_search_where_it_fell() -> None:
 def test_that_a_packed_file_ends_with_as_few_values_as_hold(least: int, asked: list[int]) -> None:
     limits = replace(LIMITS, packed=True)
     history = fake_trainer(heuristic(limits), smooth_drop(0.3, 0.8), least=least)
-    trimmed = history.pop()[0]
-    assert trimmed.trim
-    held = [values for values in asked if values >= least]
-    assert trimmed.weight_values == min(held, default=0), "with as few values as held"
     before, rounded = history[: -len(asked)], history[-len(asked) :]
     assert [ask.weight_values for ask, _ in rounded] == asked
     assert not any(ask.weight_values for ask, _ in before)
@@ -373,29 +368,6 @@ def test_that_nothing_is_rounded_for_a_goal_that_gains_nothing_by_it() -> None:
     history = fake_trainer(heuristic(LIMITS), smooth_drop(0.3, 0.8))
     assert accepted(history)
     assert not any(ask.weight_values for ask, _ in history)
-
-
-@pytest.mark.parametrize(
-    ("share", "asked"),
-    [(1.0, [0.95]), (0.95, [0.95, 0.9]), (0.5, [0.95, 0.9, 0.85, 0.8, 0.75, 0.7])],
-)
-def test_that_a_search_ends_with_as_few_weights_as_hold_untrained(
-    share: float, asked: list[float]
-) -> None:
-    history = fake_trainer(heuristic(LIMITS), smooth_drop(0.3, 0.8), trimmed=share)
-    before, trimmed = history[: -len(asked)], [ask for ask, _ in history[-len(asked) :]]
-    assert not any(ask.trim for ask, _ in before)
-    best = min(accepted(before), key=lambda t: t.objective or 0)
-    assert {ask.parent for ask in trimmed} == {best.trial}
-    assert all(ask.trim and ask.kind == "probe" for ask in trimmed), "no fine-tune is spent"
-    left = [(1 - ask.sparsity) / (1 - best.sparsity) for ask in trimmed]
-    assert left == pytest.approx(asked)
-
-
-def test_that_no_weights_are_zeroed_for_a_goal_that_gains_nothing_by_it() -> None:
-    history = fake_trainer(heuristic(replace(LIMITS, has_weights=False)), smooth_drop(0.3, 0.8))
-    assert accepted(history)
-    assert not any(ask.trim for ask, _ in history)
 
 
 def test_that_nothing_is_rounded_where_nothing_was_accepted() -> None:
@@ -413,6 +385,5 @@ def test_that_a_new_goal_rounds_what_it_ends_with_even_if_nothing_new_held() -> 
     assert not accepted(history)
     rounded = [ask for ask, _ in history if ask.weight_values]
     assert [ask.weight_values for ask in rounded] == [15, 31, 63]
-    assert [ask.trim for ask, _ in history[-4:]] == [False, False, False, True]
     assert {ask.parent for ask in rounded} == {7}
     assert not any(ask.sweep for ask, _ in history), "that was done for the goal before"
