@@ -217,10 +217,13 @@ class Skeletons:
         return tf.zeros(())
 
     def finish(self) -> None:
-        """Apply the same thresholds once more and fold what the model sees into its weights."""
+        """Apply the same thresholds once more and fold what the model sees into its weights.
+
+        Their zeros have no sign, as those of masks have none.
+        """
         self._cut()
         for variable, value in self.seen():
-            variable.assign(value)
+            variable.assign(tf.where(value == 0, tf.zeros_like(value), value))
 
     def sizes(self) -> dict[str, np.ndarray]:
         """``||FS_f||_1`` of each filter over its number of entries, by layer."""

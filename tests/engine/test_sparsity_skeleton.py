@@ -126,6 +126,7 @@ def test_that_training_kills_stripes_and_the_fold_is_what_was_seen() -> None:
     for name, gone in zip(("first", "second"), dead, strict=True):
         kernel = model.get_layer(name).kernel.numpy()
         np.testing.assert_array_equal(np.all(kernel == 0, axis=2, keepdims=True), gone)
+        assert not np.signbit(kernel[kernel == 0]).any(), "a sign costs a packed file as a value"
     zeros = sparsity_of(weights_of(model, graph), prunable_weights(graph))
     assert zeros["second", "kernel"].zeros == int(dead[1].sum()) * 6
     # The last step's cut comes on top of what was seen before it
