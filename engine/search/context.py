@@ -57,8 +57,8 @@ NORM_BATCHES = 30
 """Batches of training images that norms are re-estimated on (EagleEye, ECCV 2020)."""
 
 DISTILL = 0.5
-"""Share of the loss that compares with the dense model (self-distillation, GAP 2018). With 0.8 a cut
-VGG is 0.2 points better after one short fine-tune and level after two (``tests.bench.recipe``)."""
+"""Share of the loss that compares with the dense model (self-distillation, GAP 2018). With 0.8 a
+cut VGG is 0.2 points better after one short fine-tune, level after two (``tests.bench.recipe``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
