@@ -27,7 +27,7 @@ from engine.job import Budget, DataSpec, Goal, Job
 from engine.telling.changes import changes_lines, changes_table
 from engine.telling.exports import export_lines
 from engine.telling.gain import gain_lines, gain_table
-from engine.telling.units import metric_name, metric_value, rough
+from engine.telling.units import metric_name, metric_value, plural, rough
 from engine.terminal import SearchView, duration, percent, size
 
 if TYPE_CHECKING:
@@ -318,10 +318,10 @@ def _closing(result: dict[str, Any]) -> Iterator[str]:
         yield f"The one-sided 95 % bound does not confirm it yet.{more}"
     elif result["status"] == "not_met" and more:
         yield f"The report split cannot tell so small a drop.{more}"
-    cost = result["cost"]
+    cost, probes = result["cost"], sum(not trial["judged"] for trial in result["trials"])
     yield (
-        f"Cost: {cost['fine_tunes']} fine-tunes, {cost['epochs']} epochs, {cost['probes']} probes,"
-        f" {duration(cost['seconds'])}."
+        f"Cost: {plural(cost['fine_tunes'], 'fine-tune')}, {plural(cost['epochs'], 'epoch')},"
+        f" {plural(probes, 'probe')}, {duration(cost['seconds'])}."
     )
     for saved in result["exports"]:
         yield f"Checked file: {saved['path']} ({size(saved['bytes'])})"

@@ -293,7 +293,7 @@ class TrialDone:
 class ControlMeasured:
     """A model that stands beside the result: ``dense_fine_tuned`` or ``dense_int8``.
 
-    ``report`` is read in the same single reading as the final model's, with its ``interval``.
+    ``report``, with its ``interval``, is read after the final model's; nothing is chosen by it.
     """
 
     name: str

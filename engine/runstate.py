@@ -79,6 +79,11 @@ class RunState:
         return () if self.model is None else self.model.layers
 
     @property
+    def probes(self) -> int:
+        """How many trials only showed the way: what was swept or rounded was judged as well."""
+        return sum(not t.judged for t in self.trials)
+
+    @property
     def worked_s(self) -> float:
         """Seconds that the engine has worked on this run, as far as it lived to tell."""
         return max(self.told_s, sum(t.seconds for t in self.trials))

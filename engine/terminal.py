@@ -23,7 +23,7 @@ PHASES = {
     "weights": "Zeroing weights",
     "trade_off": "Trading channels against weights",
     "quantize": "Rounding and quantising",
-    "controls": "Measuring the controls",
+    "controls": "Training the uncut model to compare with (Ctrl-C leaves it out)",
     "report": "Reading the report split",
     "export": "Exporting and checking",
 }

@@ -84,8 +84,7 @@ class StatusWords:
 def trials_words(state: RunState) -> str:
     """The cost so far: trials and, once there are some, the engine's time."""
     tunes = sum(t.kind == "fine_tune" for t in state.trials)
-    probes = sum(not t.judged for t in state.trials)
-    text = f"{units.plural(tunes, 'fine-tune')}, {units.plural(probes, 'probe')}"
+    text = f"{units.plural(tunes, 'fine-tune')}, {units.plural(state.probes, 'probe')}"
     return f"{text} in {units.duration(state.worked_s)}" if state.worked_s >= 1 else text
 
 

@@ -154,6 +154,7 @@ def _trial(trial: ev.TrialDone) -> dict[str, Any]:
         "value": trial.value,
         "epochs": trial.epochs,
         "seconds": trial.seconds,
+        "judged": trial.judged,
         "accepted": trial.accepted,
         "why": {"code": trial.why.code, "numbers": trial.why.numbers},
         "params": None if trial.sizes is None else trial.sizes.params,

@@ -1,7 +1,8 @@
-"""The end of a search: controls, the one reading of the report split, exports.
+"""The end of a search: the one reading of the report split, exports, controls.
 
 Owns promise 2 (the report split is read once, for the model the run ends with) and what a run
-leaves behind.
+leaves behind. The dense control comes last: it may take as long as the search, and whoever does not
+want to wait for it stops it and keeps everything else.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from engine import events as ev
 from engine import jsonio
-from engine.control import EngineControl
+from engine.control import EngineControl, Stopped
 from engine.errors import SecateurError
 from engine.export.card import Card
 from engine.export.exporter import export_model
@@ -69,25 +70,13 @@ def finish(
         )
         dense = build(context.candidate.graph, context.candidate.weights)
         folder.save_whole(MODEL, lambda path: dense.save(path, include_optimizer=False))
-    tuned = None
-    epochs = 0 if best is None else max(1, runner.arm(best.trial).epochs)
     earlier = folder.state()
     known = {c.name: c.epochs for c in earlier.controls}
-    wanted = best is not None and context.job.controls
-    if wanted and known.get("dense_fine_tuned") != epochs:
-        emit(ev.PhaseStarted(phase="controls"))
-        clock.begin_last()
-        tuned = dense_fine_tuned(context, epochs, folder, control, on_batch=clock.batch)
     emit(ev.PhaseStarted(phase="report"))
     report = earlier.report
     if report is None or report.trial != (None if best is None else best.trial):
         report = _read_report(context, target, runner, best, emit, control)
-    if tuned is not None:
-        graph = context.candidate.graph
-        sizes = meter.measure(Candidate(graph=graph, weights=weights_of(tuned, graph)))
-        outputs = outputs_of_model(context, tuned, control)
-        emit(measure_control("dense_fine_tuned", context, outputs, epochs=epochs, sizes=sizes))
-    halfway.forget(folder)
+    wanted = best is not None and context.job.controls
     if wanted and "dense_int8" not in known:
         emit(measure_int8("dense_int8", context, context.candidate, meter))
     emit(_latencies(context, runner, best, meter))
@@ -95,8 +84,41 @@ def finish(
     emit(ev.PhaseStarted(phase="export"))
     for to in context.job.export:
         _export(context, to, folder, emit, meter)
+    epochs = 0 if best is None else max(1, runner.arm(best.trial).epochs)
+    if wanted and known.get("dense_fine_tuned") != epochs:
+        emit(_dense_control(context, epochs, folder, emit, control, meter, clock))
+    halfway.forget(folder)
     prune_checkpoints(folder, emit)
     return "met" if report.met else "not_met"
+
+
+def _dense_control(
+    context: Context,
+    epochs: int,
+    folder: RunFolder,
+    emit: Emit,
+    control: EngineControl,
+    meter: SizeMeter,
+    clock: Clock,
+) -> ev.ControlMeasured | ev.Warned:
+    """The dense model after as much training; a warning where the person did not wait for it."""
+    emit(ev.PhaseStarted(phase="controls"))
+    clock.begin_last()
+    graph = context.candidate.graph
+    try:
+        tuned = dense_fine_tuned(context, epochs, folder, control, on_batch=clock.batch)
+        sizes = meter.measure(Candidate(graph=graph, weights=weights_of(tuned, graph)))
+        outputs = outputs_of_model(context, tuned, control)
+        return measure_control("dense_fine_tuned", context, outputs, epochs=epochs, sizes=sizes)
+    except Stopped:
+        return ev.Warned(
+            code="control.stopped",
+            message="The control was stopped before its end: the result is whole, but stands"
+            " without the uncut model after as much training.",
+        )
+    except SecateurError as error:
+        message = f"The uncut model after as much training was not measured: {error}"
+        return ev.Warned(code="control.dense", message=message)
 
 
 def baseline_below(context: Context, target: Target, folder: RunFolder, emit: Emit) -> str:

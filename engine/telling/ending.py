@@ -76,14 +76,13 @@ def drop_interval(interval: tuple[float, float], metric: str | None) -> str:
 
 def cost_words(state: RunState) -> str:
     """What a run cost."""
-    probes = [t for t in state.trials if not t.judged]
     tunes = [t for t in state.trials if t.kind == "fine_tune"]
     epochs = sum(t.epochs for t in tunes)
     seconds = state.ended.seconds if state.ended is not None else None
     time = f" in {units.duration(seconds)}" if seconds is not None else ""
     return (
         f"It took {units.plural(len(tunes), 'fine-tune')} ({units.plural(epochs, 'epoch')}) and"
-        f" {units.plural(len(probes), 'probe')}{time}."
+        f" {units.plural(state.probes, 'probe')}{time}."
     )
 
 

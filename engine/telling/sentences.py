@@ -377,6 +377,17 @@ def headline(state: RunState) -> str:
             return name
 
 
+def doing(state: RunState) -> str:
+    """What the engine is at between trials; once the result is whole, what it came to."""
+    report, base = state.report, state.baseline
+    if state.phase != "controls" or report is None or base is None:
+        return f"{phase(state.phase)} \u2026"
+    return (
+        f"{report_verdict(report, base.metric)} The uncut model is now trained as long, to stand"
+        " beside the result; Stop leaves that out."
+    )
+
+
 def status(state: RunState) -> str:
     """How a run stands, in a few words."""
     report = state.report

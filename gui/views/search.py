@@ -349,7 +349,7 @@ class SearchPanel(QStackedWidget):
             if running.epochs:
                 text += f" Epoch {len(running.epochs) + 1} of {start.epochs}."
         else:
-            text = sentences.phase(state.phase) + " \u2026" if state.live else ""
+            text = sentences.doing(state) if state.live else ""
             if session.searching and not text:
                 text = "Starting the engine, which takes some seconds \u2026"
         self.now.setText(text)

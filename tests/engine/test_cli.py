@@ -184,13 +184,19 @@ def test_that_the_data_template_runs_as_it_is(
 def test_that_a_search_closes_with_what_the_report_split_can_tell(
     status: str, accepted: bool, needed: int | None, said: tuple[str, ...]
 ) -> None:
-    cost = {"fine_tunes": 3, "epochs": 9, "probes": 4, "seconds": 61.0}
+    cost = {"fine_tunes": 3, "epochs": 9, "probes": 2, "seconds": 61.0}
+    trials = [
+        {"kind": "fine_tune", "accepted": accepted, "judged": True},
+        {"kind": "probe", "accepted": False, "judged": False},
+        {"kind": "probe", "accepted": accepted, "judged": True},
+    ]
     result = {
         "metric": "iou", "floor": 0.81, "report_floor": 0.81, "status": status, "confirmed": False,
-        "samples_needed": needed, "trials": [{"accepted": accepted}], "cost": cost, "exports": [],
+        "samples_needed": needed, "trials": trials, "cost": cost, "exports": [],
         "run": "run",
     }  # fmt: skip
     words = " ".join(commands._closing(result))
     for part in said:
         assert part in words
     assert ("report samples" in words) == (needed is not None)
+    assert "9 epochs, 1 probe," in words  # what was rounded or swept was judged, as the window says

@@ -29,11 +29,13 @@ from engine.events import (
     GoalSet,
     LayerState,
     Paused,
+    PhaseStarted,
     Resumed,
     RunEnded,
     SensitivityMeasured,
     TrialDone,
     TrialStarted,
+    Warned,
 )
 from engine.inspection import inspect_model
 from engine.job import Budget, DataSpec, Goal, Job
@@ -241,6 +243,31 @@ def test_that_a_pause_holds_within_a_batch_and_a_stop_keeps_the_best(tmp_path: P
     assert result["status"] == "stopped"
     assert result["final"]["nonzero"] < result["baseline"]["nonzero"]
     assert (tmp_path / "run" / "model.keras").is_file()
+
+
+def test_that_the_result_is_whole_before_the_control_and_without_it(tmp_path: Path) -> None:
+    engine: list[EngineProcess] = []
+    before: list[RunState] = []
+    after: list[Event] = []
+
+    def watch(event: Event, state: RunState) -> None:
+        if isinstance(event, PhaseStarted) and event.phase == "controls":
+            before.append(state)
+            engine[0].send("stop")
+        elif before:
+            after.append(event)
+
+    short = replace(job(), budget=Budget(epochs=2, max_trials=1))
+    result = api.prune(short, tmp_path / "run", on_event=watch, on_start=engine.append)
+    (known,) = before
+    assert known.report is not None
+    assert len(known.exports) == 1
+    assert [e.code for e in after if isinstance(e, Warned)] == ["control.stopped"]
+    assert isinstance(after[-1], RunEnded)
+    assert after[-1].outcome == result["status"] == "met"
+    assert result["controls"]["dense_fine_tuned"] is None
+    assert result["controls"]["dense_int8"]["report"] > 0.5
+    assert (tmp_path / "run" / result["exports"][0]["path"]).is_file()
 
 
 def _first(seen: list[tuple[float, Event]]) -> int:

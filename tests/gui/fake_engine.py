@@ -113,6 +113,15 @@ class Player:
                 self.send(ev.RunEnded(outcome="stopped", seconds=3.0))
                 return
 
+    def control(self) -> None:
+        """The result is whole; train the control until told to stop."""
+        *before, phase, _, end = story.ending()
+        self.send(*story.beginning(), *story.middle(), *before, phase)
+        self.send(ev.WorkEstimated(fine_tunes_left=0, seconds_left=1140.0))
+        while COMMANDS.get() != "stop":
+            pass
+        self.send(ev.Warned(code="control.stopped", message="The control was stopped."), end)
+
     def hang(self) -> None:
         """Never say anything again, obey nothing."""
         self.send(*story.beginning())

@@ -146,6 +146,21 @@ def test_that_pause_resume_and_stop_reach_the_engine(
     assert not ready.banner.isVisible(), "a stop is no error"
 
 
+def test_that_the_result_is_told_while_the_control_trains_and_a_stop_keeps_it(
+    ready: MainWindow, qtbot: QtBot, part: Part
+) -> None:
+    part("control")
+    start(ready)
+    search = ready.search
+    qtbot.waitUntil(lambda: ready.session.state.work is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: "is met, confirmed" in search.now.text(), timeout=5_000)
+    assert ready.status.texts()["time"] == "about 19 min left"
+    search.stop_button.click()
+    qtbot.waitUntil(lambda: finished(ready), timeout=5_000)
+    assert ready.session.state.status == "met"
+    assert search.end_card.isVisible()
+
+
 def test_that_a_stop_that_is_not_obeyed_is_enforced(
     ready: MainWindow, qtbot: QtBot, part: Part
 ) -> None:

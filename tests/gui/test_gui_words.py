@@ -237,3 +237,12 @@ def test_that_a_swept_result_is_shown_as_a_result_and_not_as_a_probe() -> None:
     assert mark(swept)[0] == "circle-check"
     unkept = replace(swept, trial=100, checkpoint=None, accepted=False, best=False)
     assert mark(unkept)[0] == "search"
+
+
+def test_that_the_control_is_announced_with_the_result_that_stands_without_it() -> None:
+    events = story.whole()
+    start = events.index(ev.PhaseStarted(phase="controls"))
+    said = sentences.doing(fold_all(events[: start + 1]))
+    assert said.startswith(f"The floor of 92.1{N}% is met, confirmed at 95{N}% confidence.")
+    assert "Stop leaves that out" in said
+    assert sentences.doing(fold_all(events[:3])).endswith("\u2026")
