@@ -166,7 +166,8 @@ def fold(state: RunState, event: ev.Event) -> RunState:
         case ev.TrialsDropped():
             return _dropped(state, event)
         case ev.Exported():
-            return replace(state, exports=(*state.exports, event))
+            others_out = tuple(e for e in state.exports if e.path != event.path)
+            return replace(state, exports=(*others_out, event))
         case ev.RunEnded():
             return replace(
                 state, status=event.outcome, error=event.error, ended=event, running=None,

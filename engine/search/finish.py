@@ -74,16 +74,21 @@ def finish(
     known = {c.name: c.epochs for c in earlier.controls}
     emit(ev.PhaseStarted(phase="report"))
     report = earlier.report
-    if report is None or report.trial != (None if best is None else best.trial):
+    known_report = report is not None and report.trial == (None if best is None else best.trial)
+    if report is None or not known_report:
         report = _read_report(context, target, runner, best, emit, control)
     wanted = best is not None and context.job.controls
     if wanted and "dense_int8" not in known:
         emit(measure_int8("dense_int8", context, context.candidate, meter))
-    emit(_latencies(context, runner, best, meter))
+    if not known_report or earlier.latencies is None:
+        emit(_latencies(context, runner, best, meter))
     control.checkpoint()
     emit(ev.PhaseStarted(phase="export"))
+    there = {event.path for event in earlier.exports} if known_report else set()
     for to in context.job.export:
-        _export(context, to, folder, emit, meter)
+        name = f"{EXPORTS}/{Path(context.job.model).stem}{SUFFIXES[to]}"
+        if name not in there or not (folder.path / name).exists():
+            _export(context, to, name, folder, emit, meter)
     epochs = 0 if best is None else max(1, runner.arm(best.trial).epochs)
     if wanted and known.get("dense_fine_tuned") != epochs:
         emit(_dense_control(context, epochs, folder, emit, control, meter, clock))
@@ -196,10 +201,12 @@ def _latencies(
     return ev.LatenciesMeasured(baseline=baseline, final=final)
 
 
-def _export(context: Context, to: str, folder: RunFolder, emit: Emit, meter: SizeMeter) -> None:
+def _export(
+    context: Context, to: str, name: str, folder: RunFolder, emit: Emit, meter: SizeMeter
+) -> None:
+    """Write and check an export as ``name`` in the run folder."""
     quantize = context.job.quantize if to == "tflite" else "none"
-    name = Path(context.job.model).stem + SUFFIXES[to]
-    out = folder.path / EXPORTS / name
+    out = folder.path / name
     with tempfile.TemporaryDirectory(prefix="secateur-") as temporary:
         samples, dense = Path(temporary) / "samples.npz", Path(temporary) / "dense"
         write_export_samples(context.data, context.preprocess, samples)
@@ -214,5 +221,5 @@ def _export(context: Context, to: str, folder: RunFolder, emit: Emit, meter: Siz
             force=True, caller=fresh_checks(meter.call),
         )  # fmt: skip
     plain = jsonio.to_plain(result)
-    plain["path"] = f"{EXPORTS}/{name}"
+    plain["path"] = name
     emit(ev.Exported(path=plain["path"], result=plain))

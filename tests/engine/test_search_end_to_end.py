@@ -26,10 +26,13 @@ from engine.events import (
     BatchDone,
     EpochDone,
     Event,
+    Exported,
     GoalSet,
+    LatenciesMeasured,
     LayerState,
     Paused,
     PhaseStarted,
+    ReportMeasured,
     Resumed,
     RunEnded,
     SensitivityMeasured,
@@ -245,29 +248,34 @@ def test_that_a_pause_holds_within_a_batch_and_a_stop_keeps_the_best(tmp_path: P
     assert (tmp_path / "run" / "model.keras").is_file()
 
 
-def test_that_the_result_is_whole_before_the_control_and_without_it(tmp_path: Path) -> None:
-    engine: list[EngineProcess] = []
-    before: list[RunState] = []
-    after: list[Event] = []
+def test_that_the_result_is_whole_before_the_control_whatever_ends_that(tmp_path: Path) -> None:
+    engines: list[EngineProcess] = []
+    told: list[Event] = []
 
     def watch(event: Event, state: RunState) -> None:
-        if isinstance(event, PhaseStarted) and event.phase == "controls":
-            before.append(state)
-            engine[0].send("stop")
-        elif before:
-            after.append(event)
+        told.append(event)
+        if not isinstance(event, PhaseStarted) or event.phase != "controls":
+            return
+        assert state.report is not None
+        assert len(state.exports) == 1
+        if len(engines) > 1:
+            engines[-1].send("stop")
+        elif (pid := engines[0].pid) is not None:
+            os.kill(pid, signal.SIGKILL)
 
     short = replace(job(), budget=Budget(epochs=2, max_trials=1))
-    result = api.prune(short, tmp_path / "run", on_event=watch, on_start=engine.append)
-    (known,) = before
-    assert known.report is not None
-    assert len(known.exports) == 1
-    assert [e.code for e in after if isinstance(e, Warned)] == ["control.stopped"]
-    assert isinstance(after[-1], RunEnded)
-    assert after[-1].outcome == result["status"] == "met"
+    run = tmp_path / "run"
+    with pytest.raises(EngineFailure, match="SIGKILL"):
+        api.prune(short, run, on_event=watch, on_start=engines.append)
+    result = api.resume(run, on_event=watch, on_start=engines.append)
+    for once in (ReportMeasured, LatenciesMeasured, Exported):
+        assert sum(isinstance(event, once) for event in told) == 1
+    assert [e.code for e in told if isinstance(e, Warned)][-1] == "control.stopped"
+    assert isinstance(told[-1], RunEnded)
+    assert told[-1].outcome == result["status"] == "met"
     assert result["controls"]["dense_fine_tuned"] is None
     assert result["controls"]["dense_int8"]["report"] > 0.5
-    assert (tmp_path / "run" / result["exports"][0]["path"]).is_file()
+    assert (run / result["exports"][0]["path"]).is_file()
 
 
 def _first(seen: list[tuple[float, Event]]) -> int:
