@@ -35,6 +35,7 @@ from engine.search.models import Candidate, cut_to, reached_keep, without_dead
 from engine.search.narrowing import Narrowings
 from engine.search.origin import origins_told
 from engine.search.phases import Phases, gradients_of
+from engine.search.roundings import Roundings
 from engine.search.sizes import SizeMeter
 from engine.search.survive import (
     OUT_OF_MEMORY,
@@ -46,7 +47,6 @@ from engine.search.survive import (
 )
 from engine.search.verdict import Judgement, Target, judge
 from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity, zeroed
-from engine.sparsity.rounding import rounded
 from engine.sparsity.settings import SparsitySettings
 from engine.training.evaluate import Predictor, batch_for, predict_outputs
 from engine.training.finetune import fine_tune
@@ -99,6 +99,7 @@ class TrialRunner:
         self._context = context
         self._phases = phases
         self._narrowings = Narrowings(context, phases, control)
+        self._roundings = Roundings(context, control)
         self._target = target
         self._folder = folder
         self._emit = emit
@@ -279,7 +280,7 @@ class TrialRunner:
         if ask.sweep:
             made = without_dead(made, self._context.channels)
         else:
-            made = replace(made, weights=rounded(made.graph, made.weights, ask.weight_values))
+            made = replace(made, weights=self._roundings.weights(made, ask.weight_values))
         model = build(made.graph, made.weights)
         return self._judge(trial, ask, model, made, self._predictor(model), epochs=0, parent=parent)
 

@@ -100,3 +100,47 @@ def test_that_a_number_of_values_that_is_no_grid_around_zero_is_refused(values: 
     graph, weights = net(L.Dense(4, name="dense"))
     with pytest.raises(ValueError, match=f"odd number of values.*{values}"):
         rounded(graph, weights, values)
+
+
+def off(before: np.ndarray, after: np.ndarray, seen: np.ndarray) -> float:
+    """How far the sums of all filters [inputs, filters] with what they see [places, inputs] are."""
+    return float(np.square(seen @ (before - after)).sum())
+
+
+@pytest.mark.parametrize("values", [3, 7, 15])
+def test_that_moments_keep_what_filters_put_out_on_few_values(values: int) -> None:
+    graph, weights = net(L.Dense(8, name="dense"))
+    rng = np.random.default_rng(2)
+    kernel = rng.normal(size=(300, 8)).astype(np.float32)
+    kernel[rng.random(kernel.shape) < 0.1] = 0.0  # more than are made up for together are left
+    weights["dense"]["kernel"] = kernel
+    seen = rng.normal(size=(2000, 40)) @ rng.normal(size=(40, 300)) + rng.normal(size=(2000, 300))
+    moments = {"dense": (seen.T @ seen)[None].astype(np.float32)}
+    plain = rounded(graph, weights, values)["dense"]["kernel"]
+    made = rounded(graph, weights, values, moments)["dense"]["kernel"]
+    assert off(kernel, made, seen) < 0.5 * off(kernel, plain, seen)
+    assert not made[kernel == 0.0].any()
+    assert not np.signbit(made[made == 0.0]).any()
+    assert all(len(np.unique(made[:, i])) <= values for i in range(8))
+    assert made.dtype == kernel.dtype
+
+
+def test_that_each_depthwise_filter_goes_by_the_moments_of_its_channel() -> None:
+    graph, weights = net(L.DepthwiseConv2D(3, depth_multiplier=2, name="layer"))
+    rng = np.random.default_rng(3)
+    seen = [rng.normal(size=(500, 2)) @ rng.normal(size=(2, 9)) for _ in range(3)]
+    moments = {"layer": np.stack([x.T @ x for x in seen]).astype(np.float32)}
+    kernel = weights["layer"]["kernel"].reshape(9, 3, 2)
+    plain = rounded(graph, weights, 5)["layer"]["kernel"].reshape(9, 3, 2)
+    made = rounded(graph, weights, 5, moments)["layer"]["kernel"].reshape(9, 3, 2)
+    for channel, own in enumerate(seen):
+        before, by_hand, after = (k[:, channel] for k in (kernel, plain, made))
+        assert off(before, after, own) < off(before, by_hand, own)
+
+
+def test_that_filters_that_see_nothing_are_rounded_all_the_same() -> None:
+    graph, weights = net(L.Dense(4, name="dense"))
+    inputs = len(weights["dense"]["kernel"])
+    nothing = {"dense": np.zeros((1, inputs, inputs), np.float32)}
+    made = rounded(graph, weights, 7, nothing)["dense"]["kernel"]
+    assert np.abs(made - weights["dense"]["kernel"]).max() < np.abs(made).max() / 3
