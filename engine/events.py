@@ -213,7 +213,7 @@ class TrialStarted:
     """A probe or fine-tune begins. ``keep``/``sparsity`` are shares over the whole model.
 
     ``weight_values`` is how many different ones a filter's weights are rounded to, 0 where they are
-    not.
+    not; ``trimmed`` says that some more of the parent's weights are zeroed and nothing is trained.
     """
 
     trial: int
@@ -225,6 +225,7 @@ class TrialStarted:
     parent: int | None
     why: Why
     weight_values: int = 0
+    trimmed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +259,8 @@ class TrialDone:
     """A trial's verdict. ``value`` is on the search split; None where the trial failed.
 
     ``checkpoint`` is relative to the run folder, None where it was not kept. ``weight_values`` is
-    how many different ones a filter's weights were rounded to, 0 where they were not.
+    how many different ones a filter's weights were rounded to, 0 where they were not; ``trimmed``
+    as in :class:`TrialStarted`.
     """
 
     trial: int
@@ -276,12 +278,18 @@ class TrialDone:
     checkpoint: str | None
     why: Why
     weight_values: int = 0
+    trimmed: bool = False
 
     @property
     def judged(self) -> bool:
-        """Whether it could be accepted: a fine-tune, or one swept, rounded or as its file."""
-        made = self.kind == "fine_tune" or self.weight_values > 0
+        """Whether it could be accepted: a fine-tune, or one swept, finished or as its file."""
+        made = self.kind == "fine_tune" or self.finished
         return made or self.checkpoint is not None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is another trial's model, trimmed or rounded: nothing goes on from it."""
+        return self.trimmed or self.weight_values > 0
 
     @property
     def as_file(self) -> bool:

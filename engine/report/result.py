@@ -151,6 +151,7 @@ def _trial(trial: ev.TrialDone) -> dict[str, Any]:
         "keep": trial.keep,
         "sparsity": trial.sparsity,
         "weight_values": trial.weight_values,
+        "trimmed": trial.trimmed,
         "value": trial.value,
         "epochs": trial.epochs,
         "seconds": trial.seconds,

@@ -27,8 +27,9 @@ class Ask:
     starts from, None for the baseline. ``gamma_l1`` is network slimming's lambda, 0 without it.
     ``theta`` asks for training with filter skeletons: the factor of their thresholds, 0 without.
     ``sweep`` asks for the parent without its dead channels, which is the same function: the one
-    trial without training that can be accepted, but for ``weight_values``: the parent with each
-    filter's weights rounded to so many different ones, 0 as they are. ``quantized`` asks for the
+    trial without training that can be accepted, but for ``trim``, the parent with more weights
+    zeroed, to ``sparsity``, and ``weight_values``, the parent with each filter's weights rounded
+    to so many different ones, 0 as they are. ``quantized`` asks for the
     parent again, judged as the file that it is exported as. ``early`` says that a fine-tune may end
     before its last epoch (:mod:`engine.search.early`). ``widths`` are the channels to leave by
     group, where the strategy shares them out itself; together they are ``keep``. ``scales`` asks
@@ -43,6 +44,7 @@ class Ask:
     gamma_l1: float = 0.0
     theta: float = 0.0
     sweep: bool = False
+    trim: bool = False
     weight_values: int = 0
     quantized: bool = False
     early: bool = False

@@ -26,15 +26,15 @@ def prune_checkpoints(folder: RunFolder, emit: Callable[[ev.Event], None]) -> No
 def kept(state: RunState) -> set[str]:
     """Checkpoints of trials that no other is at least as small and as good as, and of the best.
 
-    Models with rounded weights are kept as the best one only, and push out no other: a new goal
-    goes on from what they were rounded from.
+    Trimmed and rounded models are kept as the best one only, and push out no other: a new goal goes
+    on from what they were made of.
     """
     sign = 1 if state.baseline is None or state.baseline.higher_is_better else -1
     points = [
         (trial.sizes.objective, sign * trial.value, trial)
         for trial in state.trials
         if trial.checkpoint and trial.value is not None and trial.sizes is not None
-        and trial.sizes.objective is not None and trial.weight_values == 0
+        and trial.sizes.objective is not None and not trial.finished
     ]  # fmt: skip
     front = [
         trial

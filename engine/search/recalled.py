@@ -25,7 +25,7 @@ def asked_for(started: ev.TrialStarted, ask: Ask) -> bool:
     """Whether a trial began as this ask would."""
     return (
         (started.kind, started.step, started.parent) == (ask.kind, ask.step, ask.parent)
-        and started.weight_values == ask.weight_values
+        and (started.weight_values, started.trimmed) == (ask.weight_values, ask.trim)
         and math.isclose(started.keep, ask.keep, abs_tol=_ROUNDING)
         and math.isclose(started.sparsity, ask.sparsity, abs_tol=_ROUNDING)
     )

@@ -133,9 +133,7 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         )  # fmt: skip
         known = regoal.judge_again(stage, folder, runner, target, emit)
         scales = job.strategy == "importance"
-        tolds = tuple(
-            _told(t, runner, target, scales=scales) for t in known if t.weight_values == 0
-        )
+        tolds = tuple(_told(t, runner, target, scales=scales) for t in known if not t.finished)
         strategy = _strategy(context, budget, known=tolds)
         start = Start(number=stage.first_trial - 1, best=next((t for t in known if t.best), None))
         before = Before(done=done, starts=starts_of(told))

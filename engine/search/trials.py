@@ -35,7 +35,6 @@ from engine.search.models import Candidate, cut_to, reached_keep, without_dead
 from engine.search.narrowing import Narrowings
 from engine.search.origin import origins_told
 from engine.search.phases import Phases, gradients_of
-from engine.search.roundings import Roundings
 from engine.search.sizes import SizeMeter
 from engine.search.survive import (
     OUT_OF_MEMORY,
@@ -45,6 +44,7 @@ from engine.search.survive import (
     halved,
     memory_named,
 )
+from engine.search.untrained import Untrained
 from engine.search.verdict import Judgement, Target, judge
 from engine.sparsity.levels import prunable_weights, sparsity_of, total_sparsity, zeroed
 from engine.sparsity.settings import SparsitySettings
@@ -99,7 +99,7 @@ class TrialRunner:
         self._context = context
         self._phases = phases
         self._narrowings = Narrowings(context, phases, control)
-        self._roundings = Roundings(context, control)
+        self._untrained = Untrained(context, control)
         self._target = target
         self._folder = folder
         self._emit = emit
@@ -188,6 +188,7 @@ class TrialRunner:
             ev.TrialStarted(
                 trial=trial, kind=ask.kind, step=ask.step, keep=ask.keep, sparsity=ask.sparsity,
                 epochs=epochs, parent=ask.parent, why=ask.why, weight_values=ask.weight_values,
+                trimmed=ask.trim,
             )
         )  # fmt: skip
         began = time.monotonic()
@@ -205,7 +206,7 @@ class TrialRunner:
         return done
 
     def _execute(self, trial: int, ask: Ask, epochs: int) -> ev.TrialDone:
-        if ask.sweep or ask.weight_values:
+        if ask.sweep or ask.trim or ask.weight_values:
             return self._remade(trial, ask)
         if ask.quantized:
             return self._as_file(trial, ask)
@@ -274,13 +275,15 @@ class TrialRunner:
         return replace(done, why=replace(done.why, numbers=numbers))
 
     def _remade(self, trial: int, ask: Ask) -> ev.TrialDone:
-        """The parent without its dead channels, or with rounded weights; not trained."""
+        """The parent without its dead channels, or trimmed, or rounded; not trained."""
         parent = self.arm(ask.parent)
         made = parent.candidate
         if ask.sweep:
             made = without_dead(made, self._context.channels)
+        elif ask.trim:
+            made = replace(made, weights=self._untrained.trimmed(made, ask.sparsity))
         else:
-            made = replace(made, weights=self._roundings.weights(made, ask.weight_values))
+            made = replace(made, weights=self._untrained.rounded(made, ask.weight_values))
         model = build(made.graph, made.weights)
         return self._judge(trial, ask, model, made, self._predictor(model), epochs=0, parent=parent)
 
@@ -464,6 +467,7 @@ class TrialRunner:
                 before=context.candidate.graph, origins=candidate.origins,
             ),
             checkpoint=checkpoint, why=why, weight_values=ask.weight_values,
+            trimmed=ask.trim,
         )  # fmt: skip
 
     def _failed(self, trial: int, ask: Ask, error: TrialError) -> ev.TrialDone:

@@ -19,14 +19,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from engine.modelfile.graph import LayerGraph, Weights
+from engine.sparsity.least_squares import Part, columns, filters
 from engine.sparsity.levels import PRUNABLE
-
-DAMPING = 0.1
-"""Added to the second moments, in parts of their mean: they are of some images only. On a VGG, 7
-values a filter, the loss rose by 0.0004 with it and by 0.0013 with a tenth of it."""
-
-TOGETHER = 256
-"""Weights of a filter that make up for one another, at most: what it costs grows by their cube."""
 
 _REACHES = np.array([1.0, 0.9, 0.8, 0.7])
 """How far a grid may reach, in parts of the filter's largest magnitude: a shorter one is finer."""
@@ -106,45 +100,26 @@ def _made_up(
     kernel: np.ndarray, moments: np.ndarray, values: int, *, depthwise: bool
 ) -> np.ndarray:
     """A kernel on the grid of each filter, its errors made up for by the weights that follow."""
-    filters = int(np.prod(kernel.shape[-2:] if depthwise else kernel.shape[-1:]))
-    flat = kernel.reshape(-1, filters)
-    shared = filters // len(moments)
+    flat = columns(kernel, depthwise=depthwise)
+    steps = (values - 1) // 2
     made = np.zeros_like(flat)
-    for column in range(filters):
-        left = np.flatnonzero(flat[:, column])
-        if len(left):
-            seen = moments[column // shared]
-            made[left, column] = _filter_made_up(flat[left, column], seen, left, values)
+    for column, parts in filters(flat, moments):
+        grids = _REACHES * float(np.abs(flat[:, column]).max()) / steps
+        tried = [_on_grids(part, grids, steps) for part in parts]
+        best = np.argmin(sum(off for _, off in tried))
+        for part, (found, _) in zip(parts, tried, strict=True):
+            # what was a small negative weight is no negative zero, see Masks.finish
+            made[part.places, column] = found[best] + 0.0
     return made.reshape(kernel.shape)
 
 
-def _filter_made_up(
-    weights: np.ndarray, seen: np.ndarray, left: np.ndarray, values: int
-) -> np.ndarray:
-    """The weights [n] of a filter on the best of some grids; ``left`` is where it has them."""
-    steps = (values - 1) // 2
-    grids = _REACHES * float(np.abs(weights).max()) / steps
-    made = np.zeros((len(grids), len(weights)))
-    off = np.zeros(len(grids))
-    for start in range(0, len(left), TOGETHER):
-        part = slice(start, start + TOGETHER)
-        moments = seen[np.ix_(left[part], left[part])].astype(np.float64)
-        made[:, part], more = _on_grids(weights[part].astype(np.float64), moments, grids, steps)
-        off += more
-    # what was a small negative weight is no negative zero, see Masks.finish
-    return np.asarray(made[np.argmin(off)] + 0.0, weights.dtype)
-
-
-def _on_grids(
-    weights: np.ndarray, moments: np.ndarray, grids: np.ndarray, steps: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights [n] on each grid [g, n], and how far the sums with what they see are off [g].
+def _on_grids(part: Part, grids: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights on each grid [g, n], and how far the sums with what they see are off [g].
 
     One after another is rounded, those that see most first, and the others take up its error.
     """
-    moments = moments + np.eye(len(moments)) * _damping(moments)
-    first = np.argsort(-np.diag(moments), kind="stable")
-    moments, wanted = moments[np.ix_(first, first)], weights[first]
+    first = np.argsort(-np.diag(part.moments), kind="stable")
+    moments, wanted = part.moments[np.ix_(first, first)], part.weights[first]
     pull = np.linalg.cholesky(np.linalg.inv(moments)).T
     moved = np.tile(wanted, (len(grids), 1))
     made = np.zeros_like(moved)
@@ -153,10 +128,4 @@ def _on_grids(
         error = (moved[:, at] - made[:, at]) / pull[at, at]
         moved[:, at + 1 :] -= np.outer(error, pull[at, at + 1 :])
     off = made - wanted
-    back = np.argsort(first)
-    return made[:, back], np.einsum("gi,ij,gj->g", off, moments, off)
-
-
-def _damping(moments: np.ndarray) -> float:
-    mean = float(np.diag(moments).mean())
-    return DAMPING * mean if mean > 0 else 1.0
+    return made[:, np.argsort(first)], np.einsum("gi,ij,gj->g", off, moments, off)

@@ -145,7 +145,9 @@ def amount(keep: float, sparsity: float, weight_values: int = 0) -> str:
 
 
 def trial_name(trial: ev.TrialStarted | ev.TrialDone) -> str:
-    """A trial's short name: "Probe 3", "Fine-tune 8", "Rounding 13"."""
+    """A trial's short name: "Probe 3", "Fine-tune 8", "Rounding 13", "Trimming 15"."""
+    if trial.trimmed:
+        return f"Trimming {trial.trial}"
     kind = "Rounding" if trial.weight_values else "Probe" if trial.kind == "probe" else "Fine-tune"
     return f"{kind} {trial.trial}"
 
@@ -167,6 +169,7 @@ def started(event: ev.TrialStarted) -> str:
             f"Rounding each filter's weights to {event.weight_values} values, so that the file"
             " packs smaller."
         ),
+        "trim": f"Zeroing weights that the others can make up for, untrained: {what}.",
         "polish": f"Training the best model on as it is: {what}.",
         "notch": f"One notch further: {what}.",
         "cut_on": f"Cutting a little further: {what}.",

@@ -11,11 +11,12 @@ LIMITS = Limits(fine_tunes=6, tolerance=0.01)
 
 def fake_trainer(
     strategy: Asking, drop_of: Callable[[float, float], float], *, kept: bool = False,
-    least: int = 256,
+    least: int = 256, trimmed: float = 1.0,
 ) -> list[tuple[Ask, Told]]:  # fmt: skip
     """Drive a strategy; ``drop_of(keep, sparsity)`` is what a fine-tune loses.
 
-    ``kept`` says that what failed can be trained on, ``least`` how few values a filter hold.
+    ``kept`` says that what failed can be trained on, ``least`` how few values a filter hold,
+    ``trimmed`` what share of the weights left has to stay.
     """
     history: list[tuple[Ask, Told]] = []
     told: Told | None = None
@@ -35,7 +36,9 @@ def fake_trainer(
             value=0.93 - drop,
             drop=drop,
             margin=margin,
-            passed=ask.weight_values >= least
+            passed=float(ask.why.numbers["left"] or 0) >= trimmed - 1e-9
+            if ask.trim
+            else ask.weight_values >= least
             or (ask.kind == "fine_tune" and margin >= 0 and ask.gamma_l1 == 0),
             objective=1e6 * ask.keep**2 * (1 - ask.sparsity) + 1000,
             kept=kept and ask.kind == "fine_tune",

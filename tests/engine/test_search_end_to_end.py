@@ -108,6 +108,23 @@ def test_that_the_result_has_as_few_values_a_filter_as_it_says(
     assert best["weight_values"] == min(tried)
 
 
+def test_that_weights_are_trimmed_once_and_then_rounded(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
+    run, result = finished
+    trials = {t["id"]: t for t in result["trials"]}
+    parents = {e.trial: e.parent for e in RunFolder(run).events() if isinstance(e, TrialStarted)}
+    trimmed = [t for t in result["trials"] if t["trimmed"]]
+    held = [t for t in trimmed if t["accepted"]]
+    assert len(held) == len(trimmed) == 1
+    assert held[0]["epochs"] == 0
+    before = trials[parents[held[0]["id"]]]
+    zeros, more = (t["sparsity"] for t in (before, held[0]))
+    assert (1 - more) / (1 - zeros) == pytest.approx(0.9, abs=0.01)
+    rounded_ones = {parents[t["id"]] for t in result["trials"] if t["weight_values"]}
+    assert rounded_ones == {held[0]["id"]}
+
+
 def test_that_trials_tell_which_channels_are_left(finished: tuple[Path, dict[str, Any]]) -> None:
     run, result = finished
     events = tuple(RunFolder(run).events())

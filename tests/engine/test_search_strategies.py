@@ -370,6 +370,28 @@ def test_that_nothing_is_rounded_for_a_goal_that_gains_nothing_by_it() -> None:
     assert not any(ask.weight_values for ask, _ in history)
 
 
+@pytest.mark.parametrize("share", [1.0, 0.9])
+def test_that_a_packed_file_is_trimmed_before_it_is_rounded(share: float) -> None:
+    limits = replace(LIMITS, packed=True)
+    history = fake_trainer(heuristic(limits), smooth_drop(0.3, 0.8), least=15, trimmed=share)
+    *before, (trim, told), (first, _), (second, _) = history
+    best = min(accepted(before), key=lambda t: t.objective or 0)
+    assert trim.trim
+    assert (trim.kind, trim.parent) == ("probe", best.trial), "no fine-tune is spent"
+    assert (1 - trim.sparsity) / (1 - best.sparsity) == pytest.approx(0.9)
+    assert [first.weight_values, second.weight_values] == [15, 11]
+    assert {first.parent, second.parent} == {told.trial if share < 1 else best.trial}
+
+
+@pytest.mark.parametrize("change", [{"has_weights": False, "packed": True}, {"packed": False}])
+def test_that_no_weights_are_trimmed_for_a_goal_that_gains_nothing_by_it(
+    change: dict[str, bool],
+) -> None:
+    history = fake_trainer(heuristic(replace(LIMITS, **change)), smooth_drop(0.3, 0.8))
+    assert accepted(history)
+    assert not any(ask.trim for ask, _ in history)
+
+
 def test_that_nothing_is_rounded_where_nothing_was_accepted() -> None:
     history = fake_trainer(heuristic(replace(LIMITS, packed=True)), lambda keep, sparsity: 0.5)
     assert not any(ask.weight_values for ask, _ in history)

@@ -210,6 +210,7 @@ def started(number: int, ask: Ask = ASK) -> ev.TrialStarted:
     return ev.TrialStarted(
         trial=number, kind=ask.kind, step=ask.step, keep=ask.keep, sparsity=ask.sparsity, epochs=2,
         parent=ask.parent, why=ask.why, weight_values=ask.weight_values,
+        trimmed=ask.trim,
     )  # fmt: skip
 
 
@@ -232,6 +233,7 @@ def test_that_trials_of_an_earlier_session_are_taken_up_where_they_are_asked_for
     [
         replace(ASK, kind="probe"), replace(ASK, step="weights"), replace(ASK, keep=0.51),
         replace(ASK, sparsity=0.3), replace(ASK, parent=1), replace(ASK, weight_values=15),
+        replace(ASK, trim=True),
     ],
 )  # fmt: skip
 def test_that_what_another_version_asked_for_is_dropped_with_all_that_came_after(
@@ -316,13 +318,14 @@ def test_that_the_front_is_kept_and_the_rest_says_so(folder: RunFolder) -> None:
     folder.close()
 
 
-def test_that_a_rounded_model_pushes_out_none_that_a_new_goal_would_go_on_from() -> None:
+def test_that_a_finished_model_pushes_out_none_that_a_new_goal_would_go_on_from() -> None:
     trials = [
         done(1, 0.95, objective=9.0), done(2, 0.93, objective=5.0),
         replace(done(3, 0.96, objective=4.0), weight_values=31),
-        replace(done(4, 0.96, objective=3.0, best=True), weight_values=15),
+        replace(done(4, 0.96, objective=3.5), trimmed=True),
+        replace(done(5, 0.96, objective=3.0, best=True), weight_values=31, trimmed=True),
     ]  # fmt: skip
-    assert kept(state_of(*trials)) == {f"checkpoints/trial-{n:03}.keras" for n in (1, 2, 4)}
+    assert kept(state_of(*trials)) == {f"checkpoints/trial-{n:03}.keras" for n in (1, 2, 5)}
 
 
 NEEDED = ev.NeedsEstimated(

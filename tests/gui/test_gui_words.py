@@ -157,6 +157,15 @@ def test_that_a_rounded_model_says_to_how_many_values() -> None:
     assert "values" not in sentences.verdict(done, "accuracy")
 
 
+def test_that_a_trimmed_model_is_told_from_a_probe() -> None:
+    start, *_, done = story.trial(14, "probe", 0.35, 0.6, 0.9187, "accepted", start="trim")
+    assert isinstance(start, ev.TrialStarted)
+    assert isinstance(done, ev.TrialDone)
+    assert "that the others can make up for" in sentences.started(replace(start, trimmed=True))
+    assert sentences.trial_name(replace(done, trimmed=True)) == "Trimming 14"
+    assert replace(done, checkpoint=None, trimmed=True).judged
+
+
 def test_that_an_unknown_code_is_shown_with_its_numbers() -> None:
     why = ev.Why(code="moon_phase", numbers={"moons": 2, "share": 0.12345, "name": None})
     start = ev.TrialStarted(
