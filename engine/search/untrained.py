@@ -34,12 +34,18 @@ class Untrained:
 
     def rounded(self, candidate: Candidate, values: int) -> Weights:
         """The candidate's weights with so many different ones a filter, at most."""
-        return rounded(candidate.graph, candidate.weights, values, self._moments(candidate))
+        return rounded(
+            candidate.graph, candidate.weights, values, self._moments(candidate),
+            self._control.checkpoint,
+        )  # fmt: skip
 
     def trimmed(self, candidate: Candidate, sparsity: float) -> Weights:
         """The candidate's weights with this share of zeros, and the others to make up for them."""
         fewer = zeroed(candidate.weights, self._context.levels(candidate, sparsity))
-        return made_up(candidate.graph, candidate.weights, fewer, self._moments(candidate))
+        return made_up(
+            candidate.graph, candidate.weights, fewer, self._moments(candidate),
+            self._control.checkpoint,
+        )  # fmt: skip
 
     def _moments(self, candidate: Candidate) -> dict[str, np.ndarray]:
         if self._last is None or self._last[0] is not candidate:

@@ -14,16 +14,19 @@ Zhou et al. 2016). NumPy only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
 from engine.modelfile.graph import LayerGraph, Weights
-from engine.sparsity.least_squares import Part, columns, filters
+from engine.sparsity.least_squares import Part, columns, filters, unhindered
 from engine.sparsity.levels import PRUNABLE
 
 _REACHES = np.array([1.0, 0.9, 0.8, 0.7])
 """How far a grid may reach, in parts of the filter's largest magnitude: a shorter one is finer."""
+
+_AT_ONCE = 64
+"""Parts of filters that are rounded side by side: calls of numpy would else take half the time."""
 
 _ROUNDED = (*PRUNABLE, "DepthwiseConv1D", "DepthwiseConv2D")
 
@@ -33,6 +36,7 @@ def rounded(
     weights: Weights,
     values: int,
     moments: Mapping[str, np.ndarray] | None = None,
+    checkpoint: Callable[[], None] = unhindered,
 ) -> Weights:
     """The weights with at most ``values`` different ones in each filter of each kernel.
 
@@ -51,6 +55,8 @@ def rounded(
         By layer, the second moments of what its filters see
         (:func:`engine.training.second_moments.second_moments`): with them the weights that are not
         zero are chosen so that the outputs of each filter change least.
+    checkpoint
+        As for :func:`engine.sparsity.least_squares.filters`.
 
     Raises
     ------
@@ -67,7 +73,9 @@ def rounded(
                 continue
             if moments is not None and name in moments:
                 depthwise = kind.startswith("Depthwise")
-                arrays[key] = _made_up(array, moments[name], values, depthwise=depthwise)
+                flat = columns(array, depthwise=depthwise)
+                found = filters(flat, moments[name], checkpoint)
+                arrays[key] = _made_up(flat, found, values).reshape(array.shape)
             else:
                 arrays[key] = _on_grid(array, _within(kind, key, array.ndim), values)
     return made
@@ -96,36 +104,73 @@ def _on_grid(kernel: np.ndarray, within: tuple[int, ...], values: int) -> np.nda
     return np.asarray(np.round(kernel / step) * step + 0.0, kernel.dtype)
 
 
-def _made_up(
-    kernel: np.ndarray, moments: np.ndarray, values: int, *, depthwise: bool
-) -> np.ndarray:
-    """A kernel on the grid of each filter, its errors made up for by the weights that follow."""
-    flat = columns(kernel, depthwise=depthwise)
+def _made_up(flat: np.ndarray, found: Iterable[tuple[int, list[Part]]], values: int) -> np.ndarray:
+    """Filters [inputs, filters] on a grid each, errors made up for by the weights that follow."""
     steps = (values - 1) // 2
     made = np.zeros_like(flat)
-    for column, parts in filters(flat, moments):
-        grids = _REACHES * float(np.abs(flat[:, column]).max()) / steps
-        tried = [_on_grids(part, grids, steps) for part in parts]
-        best = np.argmin(sum(off for _, off in tried))
-        for part, (found, _) in zip(parts, tried, strict=True):
-            # what was a small negative weight is no negative zero, see Masks.finish
-            made[part.places, column] = found[best] + 0.0
-    return made.reshape(kernel.shape)
+    for batch in _batches(found):
+        parts = [(column, part) for column, own in batch for part in own]
+        largest = np.abs(flat[:, [column for column, _ in parts]]).max(axis=0).astype(np.float64)
+        tried, off = _on_grids(
+            [part for _, part in parts], np.outer(largest, _REACHES) / steps, steps
+        )
+        at = 0
+        for column, own in batch:
+            best = np.argmin(off[at : at + len(own)].sum(axis=0))
+            for number, part in enumerate(own, at):
+                # what was a small negative weight is no negative zero, see Masks.finish
+                made[part.places, column] = tried[number, best, : len(part.places)] + 0.0
+            at += len(own)
+    return made
 
 
-def _on_grids(part: Part, grids: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights on each grid [g, n], and how far the sums with what they see are off [g].
+def _batches(
+    found: Iterable[tuple[int, list[Part]]],
+) -> Iterator[list[tuple[int, list[Part]]]]:
+    """Filters, so many that they have :data:`_AT_ONCE` parts."""
+    batch: list[tuple[int, list[Part]]] = []
+    for one in found:
+        batch.append(one)
+        if sum(len(parts) for _, parts in batch) >= _AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _on_grids(parts: list[Part], grids: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of each part on each of its grids, and how far the sums with what they see are off.
 
     One after another is rounded, those that see most first, and the others take up its error.
+
+    Parameters
+    ----------
+    grids
+        Distances of neighbouring values [parts, grids].
+
+    Returns
+    -------
+    tuple
+        [parts, grids, weights of the longest part], in the order of the part's places and then
+        zeros; [parts, grids].
     """
-    first = np.argsort(-np.diag(part.moments), kind="stable")
-    moments, wanted = part.moments[np.ix_(first, first)], part.weights[first]
-    pull = np.linalg.cholesky(np.linalg.inv(moments)).T
-    moved = np.tile(wanted, (len(grids), 1))
+    longest = max(len(part.places) for part in parts)
+    wanted = np.zeros((len(parts), longest))
+    moments = np.tile(np.eye(longest), (len(parts), 1, 1))
+    order = np.tile(np.arange(longest), (len(parts), 1))
+    for i, part in enumerate(parts):
+        count = len(part.places)
+        first = np.argsort(-np.diag(part.moments), kind="stable")
+        order[i, :count] = first
+        wanted[i, :count] = part.weights[first]
+        moments[i, :count, :count] = part.moments[np.ix_(first, first)]
+    pull = np.linalg.cholesky(np.linalg.inv(moments)).transpose(0, 2, 1)
+    moved = np.tile(wanted[:, None], (1, grids.shape[1], 1))
     made = np.zeros_like(moved)
-    for at in range(len(wanted)):
-        made[:, at] = np.clip(np.round(moved[:, at] / grids), -steps, steps) * grids
-        error = (moved[:, at] - made[:, at]) / pull[at, at]
-        moved[:, at + 1 :] -= np.outer(error, pull[at, at + 1 :])
-    off = made - wanted
-    return made[:, np.argsort(first)], np.einsum("gi,ij,gj->g", off, moments, off)
+    for at in range(longest):
+        made[:, :, at] = np.clip(np.round(moved[:, :, at] / grids), -steps, steps) * grids
+        error = (moved[:, :, at] - made[:, :, at]) / pull[:, at, at, None]
+        moved[:, :, at + 1 :] -= error[:, :, None] * pull[:, None, at, at + 1 :]
+    off = made - wanted[:, None]
+    back = np.argsort(order, axis=1)[:, None]
+    return np.take_along_axis(made, back, axis=2), np.einsum("pgi,pij,pgj->pg", off, moments, off)

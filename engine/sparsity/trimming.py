@@ -6,16 +6,20 @@ filter as in optimal brain compression); which weights become zero others say. N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from engine.modelfile.graph import LayerGraph, Weights
-from engine.sparsity.least_squares import Part, columns, filters
+from engine.sparsity.least_squares import Part, columns, filters, unhindered
 
 
 def made_up(
-    graph: LayerGraph, before: Weights, zeroed: Weights, moments: Mapping[str, np.ndarray]
+    graph: LayerGraph,
+    before: Weights,
+    zeroed: Weights,
+    moments: Mapping[str, np.ndarray],
+    checkpoint: Callable[[], None] = unhindered,
 ) -> Weights:
     """The weights with the zeros of ``zeroed``, changed so that outputs are what they were.
 
@@ -28,6 +32,8 @@ def made_up(
     moments
         By layer, see :func:`engine.training.second_moments.second_moments`; the others are taken
         from ``zeroed`` as they are.
+    checkpoint
+        As for :func:`engine.sparsity.least_squares.filters`.
     """
     made: Weights = {name: dict(arrays) for name, arrays in zeroed.items()}
     for name, seen in moments.items():
@@ -36,8 +42,9 @@ def made_up(
             if not key.endswith("kernel"):
                 continue
             stays = columns(zeroed[name][key], depthwise=depthwise) != 0
-            flat = np.zeros_like(columns(kernel, depthwise=depthwise))
-            for column, parts in filters(columns(kernel, depthwise=depthwise), seen):
+            was = columns(kernel, depthwise=depthwise)
+            flat = np.zeros_like(was)
+            for column, parts in filters(was, seen, checkpoint):
                 for part in parts:
                     flat[part.places, column] = _left(part, stays[part.places, column])
             made[name][key] = flat.reshape(kernel.shape)
