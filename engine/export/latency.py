@@ -29,7 +29,7 @@ def latency_pair(
     threads
         Threads of each runtime.
     runs
-        Rounds that count, after a warm-up.
+        Rounds that count, after a warm-up, at least.
 
     Returns
     -------

@@ -20,8 +20,20 @@ from engine import jsonio
 from engine.events import Latency
 
 SIGNATURE = "serving_default"
-WARM_UP_RUNS = 10
+WARM_UP_RUNS = 3
+"""Of each interpreter, before its rounds count."""
+
 RUNS = 50
+
+TIMES_OPENED = 5
+LEAST_SECONDS = 0.25
+"""How often each file is opened for its rounds, and how long they take for each file at least.
+
+Where other programs keep cores busy, an interpreter may be twice as slow as another of the same
+file for as long as it lives, by where its threads came to lie, and 50 rounds of a small net are
+over before that changes. The medians of one VGG timed as two were more than 1.25 times apart in 17
+of 30 trials on two busy cores (``tests.bench.timing``); so they are in 4.
+"""
 
 
 def open_interpreter(path: Path, *, threads: int = 2) -> Any:
@@ -94,30 +106,44 @@ def time_files(
     threads
         Threads of each interpreter.
     runs
-        Timed rounds after the warm-up.
+        Timed rounds after the warm-up, at least; quick files have more, see :data:`LEAST_SECONDS`.
     """
     rng = np.random.default_rng(seed)
-    interpreters = [open_interpreter(path, threads=threads) for path in paths]
-    for interpreter in interpreters:
-        for detail in interpreter.get_input_details():
-            interpreter.set_tensor(detail["index"], _fill(rng, detail["shape"], detail["dtype"]))
-    taken_ms = np.zeros((runs, len(paths)))
-    for turn in range(-WARM_UP_RUNS, runs):
-        for column in rng.permutation(len(interpreters)):
-            interpreter = interpreters[column]
-            start = time.perf_counter()
-            interpreter.invoke()
-            if turn >= 0:
-                taken_ms[turn, column] = (time.perf_counter() - start) * 1e3
+    seconds = LEAST_SECONDS * len(paths) / TIMES_OPENED
+    rounds: list[list[float]] = []
+    for opened in range(1, TIMES_OPENED + 1):
+        interpreters = [_filled(rng, path, threads) for path in paths]
+        for _ in range(WARM_UP_RUNS):
+            _round(rng, interpreters)
+        began = time.perf_counter()
+        while len(rounds) * TIMES_OPENED < runs * opened or time.perf_counter() - began < seconds:
+            rounds.append(_round(rng, interpreters))
     return [
         Latency(
             median=float(np.median(column)),
             p90=float(np.percentile(column, 90)),
-            runs=runs,
+            runs=len(rounds),
             threads=threads,
         )
-        for column in taken_ms.T
+        for column in np.transpose(rounds)
     ]
+
+
+def _filled(rng: np.random.Generator, path: Path, threads: int) -> Any:
+    interpreter = open_interpreter(path, threads=threads)
+    for detail in interpreter.get_input_details():
+        interpreter.set_tensor(detail["index"], _fill(rng, detail["shape"], detail["dtype"]))
+    return interpreter
+
+
+def _round(rng: np.random.Generator, interpreters: Sequence[Any]) -> list[float]:
+    """Milliseconds of each, called once in a random order."""
+    taken_ms = [0.0] * len(interpreters)
+    for column in rng.permutation(len(interpreters)):
+        start = time.perf_counter()
+        interpreters[column].invoke()
+        taken_ms[column] = (time.perf_counter() - start) * 1e3
+    return taken_ms
 
 
 def time_files_child(payload: Any) -> Any:

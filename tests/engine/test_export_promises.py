@@ -272,7 +272,7 @@ def test_that_two_files_are_timed_in_one_process(bench: Bench, tmp_path: Path) -
         paths.append(tmp_path / net)
         export_model(bench.source(net), "tflite", paths[-1], caller=bench.call)
     small, wide = latency_pair(paths, runs=60, caller=bench.call)
-    assert small.runs == wide.runs == 60
+    assert small.runs == wide.runs >= 60
     assert small.threads == wide.threads == 2
     assert 0 < small.median <= small.p90
     assert 0 < wide.median <= wide.p90
