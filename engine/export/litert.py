@@ -109,15 +109,9 @@ def time_files(
         Timed rounds after the warm-up, at least; quick files have more, see :data:`LEAST_SECONDS`.
     """
     rng = np.random.default_rng(seed)
-    seconds = LEAST_SECONDS * len(paths) / TIMES_OPENED
     rounds: list[list[float]] = []
-    for opened in range(1, TIMES_OPENED + 1):
-        interpreters = [_filled(rng, path, threads) for path in paths]
-        for _ in range(WARM_UP_RUNS):
-            _round(rng, interpreters)
-        began = time.perf_counter()
-        while len(rounds) * TIMES_OPENED < runs * opened or time.perf_counter() - began < seconds:
-            rounds.append(_round(rng, interpreters))
+    for _ in range(TIMES_OPENED):
+        rounds += _opened_once(rng, paths, threads, -(-runs // TIMES_OPENED))
     return [
         Latency(
             median=float(np.median(column)),
@@ -127,6 +121,21 @@ def time_files(
         )
         for column in np.transpose(rounds)
     ]
+
+
+def _opened_once(
+    rng: np.random.Generator, paths: Sequence[Path], threads: int, least: int
+) -> list[list[float]]:
+    """The rounds of one opening of all files, which are closed when it ends."""
+    interpreters = [_filled(rng, path, threads) for path in paths]
+    for _ in range(WARM_UP_RUNS):
+        _round(rng, interpreters)
+    seconds = LEAST_SECONDS * len(paths) / TIMES_OPENED
+    began = time.perf_counter()
+    rounds: list[list[float]] = []
+    while len(rounds) < least or time.perf_counter() - began < seconds:
+        rounds.append(_round(rng, interpreters))
+    return rounds
 
 
 def _filled(rng: np.random.Generator, path: Path, threads: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -25,10 +26,15 @@ class Machine:
         self.now_ms = 0.0
         self.order: list[str] = []
         self.threads: set[int] = set()
+        self.alive: weakref.WeakSet[FakeInterpreter] = weakref.WeakSet()
+        self.most_alive = 0
 
     def open(self, path: Path, *, threads: int) -> FakeInterpreter:
         self.threads.add(threads)
-        return FakeInterpreter(self, path.name)
+        found = FakeInterpreter(self, path.name)
+        self.alive.add(found)
+        self.most_alive = max(self.most_alive, len(self.alive))
+        return found
 
     def rounds(self) -> list[Sequence[str]]:
         """What ran, round by round."""
@@ -95,6 +101,11 @@ def test_that_every_round_calls_every_file_once_in_an_order_of_its_own(machine: 
     rounds = machine.rounds()
     assert all(sorted(one) == sorted(COST_MS) for one in rounds)
     assert len({tuple(one) for one in rounds}) == 6, "no file always follows the same other"
+
+
+def test_that_no_file_is_in_memory_twice(machine: Machine) -> None:
+    litert.time_files([Path(name) for name in COST_MS])
+    assert machine.most_alive == len(COST_MS)
 
 
 def test_that_an_interpreter_that_lies_badly_does_not_decide(
