@@ -27,7 +27,7 @@ from engine.job import Budget, DataSpec, Goal, Job
 from engine.runs import RunFolder
 from engine.search import session, trials
 from engine.search.asking import Ask, Asking, Limits
-from engine.search.heuristic import REGROW, split
+from engine.search.heuristic import split
 from engine.training.finetune import FineTuneResult, fine_tune
 from engine.training.settings import FineTuneSettings
 from tests.bench.cells import Bench, table
@@ -38,8 +38,7 @@ from tests.bench.search import MODELS, SUBSET, files_of, training_subset
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One cut, trained twice. ``augment`` as on the command line; ``subset``: None for all;
-    ``changes``: fields of the fine-tune's settings that are not as the search would have them, and
-    ``regrow``, which is 0 without (:mod:`engine.sparsity.regrowth`)."""
+    ``changes``: fields of the fine-tune's settings that are not as the search would have them."""
 
     model: str
     reduction: float
@@ -70,9 +69,6 @@ CHANGES: tuple[tuple[tuple[str, float], ...], ...] = (
 step at 0.05."""
 
 
-REGROWN = (("regrow", REGROW),)
-
-
 def cells() -> list[Cell]:
     """The few epochs of the search's bench, those of the default, and all images."""
     vgg = Cell(model="vgg_fashion", reduction=24.0, epochs=3, augment="flip")
@@ -81,17 +77,7 @@ def cells() -> list[Cell]:
     changed.append(replace(vgg, model="resnet20_cifar10", reduction=8.0, augment="flip,colour"))
     images = [c for cell in changed for c in (cell, replace(cell, augment="none"))]
     plain = [replace(vgg, augment="none", seed=seed) for seed in (0, 1)]
-    still = [
-        replace(vgg, model=model, reduction=reduction, augment="none", seed=seed)
-        for model, reduction in (("vgg_fashion", 24.0), ("mobilenet_fashion", 4.4))
-        for seed in range(3)
-    ]
-    return [
-        *images,
-        *(replace(c, changes=changes) for changes in CHANGES for c in plain),
-        *(c for c in still if c not in plain),
-        *(replace(c, changes=REGROWN) for c in still),
-    ]
+    return [*images, *(replace(c, changes=changes) for changes in CHANGES for c in plain)]
 
 
 def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
@@ -109,13 +95,10 @@ def run_here(cell: Cell, shared: Path) -> dict[str, Any]:
                 seed=cell.seed,
             ),
         )  # fmt: skip
-        changes = dict(cell.changes)
-        regrow = changes.pop("regrow", 0.0)
-        changed = functools.partial(_fine_tune, changes)
+        changed = functools.partial(_fine_tune, dict(cell.changes))
         with (
             mock.patch.dict(
-                session.STRATEGIES,
-                {"heuristic": lambda limits: _twice(limits, cell.reduction, regrow)},
+                session.STRATEGIES, {"heuristic": lambda limits: _twice(limits, cell.reduction)}
             ),
             mock.patch.object(trials, "fine_tune", changed),
         ):
@@ -147,14 +130,14 @@ def figures(cell: Cell, events: Sequence[ev.Event]) -> dict[str, Any]:
     }
 
 
-def _twice(limits: Limits, reduction: float, regrow: float) -> Asking:
+def _twice(limits: Limits, reduction: float) -> Asking:
     """A strategy: one reduction, trained twice."""
     keep, sparsity = split(reduction, limits)
     parent = None
     for _ in range(2):
         told = yield Ask(
             kind="fine_tune", step="trade_off", keep=keep, sparsity=sparsity, parent=parent,
-            regrow=regrow, why=ev.Why(code="grid", numbers={"keep": keep, "sparsity": sparsity}),
+            why=ev.Why(code="grid", numbers={"keep": keep, "sparsity": sparsity}),
         )  # fmt: skip
         parent = told.trial
 

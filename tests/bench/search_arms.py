@@ -112,8 +112,6 @@ def _without(what: str) -> Iterator[None]:
             patch = mock.patch.object(accepted, "MAY_END_EARLY", ())
         case "rounding":
             patch = mock.patch.object(heuristic, "round_weights", return_value=())
-        case "regrowth":
-            patch = mock.patch.object(heuristic, "REGROW", 0.0)
         case "trim":
             patch = mock.patch.object(accepted, "TRIMMED", 1.0)
         case "guard":

@@ -409,16 +409,3 @@ def test_that_a_new_goal_rounds_what_it_ends_with_even_if_nothing_new_held() -> 
     assert [ask.weight_values for ask in rounded] == [15, 31, 63]
     assert {ask.parent for ask in rounded} == {7}
     assert not any(ask.sweep for ask, _ in history), "that was done for the goal before"
-
-
-def test_that_only_the_default_search_lets_zeros_come_back() -> None:
-    """The others are what was published: TF-MOT's masks as they are."""
-    drop = smooth_drop(0.3, 0.8)
-    tunes = [a for a, _ in fake_trainer(heuristic(LIMITS), drop) if a.kind == "fine_tune"]
-    assert all((ask.regrow > 0) == (ask.sparsity > 0) for ask in tunes)
-    assert any(ask.regrow > 0 for ask in tunes)
-    known = tuple(accepted(fake_trainer(heuristic(LIMITS), drop, kept=True)))
-    onward = fake_trainer(further(replace(LIMITS, known=known, tolerance=0.02)), drop)
-    assert any(ask.regrow > 0 for ask, _ in onward)
-    for strategy in (structured, unstructured, three_step, grid):
-        assert not any(ask.regrow for ask, _ in fake_trainer(strategy(LIMITS), drop))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import weakref
-from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -90,21 +89,17 @@ def test_that_the_same_seed_gives_the_same_weights_and_another_seed_others() -> 
     assert differ(arrays(nets[0]), arrays(nets[2]))
 
 
-@pytest.mark.parametrize("regrow", [0.0, 0.5])
 @pytest.mark.parametrize(("optimizer", "after"), [("sgd", 1), ("adam", 2)])
-def test_that_a_resumed_run_ends_as_an_uninterrupted_one(
-    optimizer: str, after: int, regrow: float
-) -> None:
+def test_that_a_resumed_run_ends_as_an_uninterrupted_one(optimizer: str, after: int) -> None:
     """After 1 epoch the ramp of the masks is under way, after 2 it is over."""
     settings = quick(epochs=3, optimizer=optimizer)
-    levels = replace(LEVELS, regrow=regrow)
     states: list[TrainState] = []
     whole = small_net(dropout=0.3)
-    tune(whole, settings, sparsity=levels, on_state=states.append)
+    tune(whole, settings, sparsity=LEVELS, on_state=states.append)
     resumed = small_net(dropout=0.3)
     seen: list[int] = []
     result = tune(
-        resumed, settings, sparsity=levels, start=states[after - 1],
+        resumed, settings, sparsity=LEVELS, start=states[after - 1],
         on_batch=lambda step, steps, loss: seen.append(step),
     )  # fmt: skip
     assert not differ(arrays(whole), arrays(resumed))
