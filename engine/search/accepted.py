@@ -33,13 +33,11 @@ class Accepted:
     """The accepted fine-tunes so far, and how many more may be asked for.
 
     ``early`` says that they may end early where what follows does not depend on their last epochs;
-    the last one never does, since nothing follows that could train its model on. ``regrow`` is
-    asked of all of them.
+    the last one never does, since nothing follows that could train its model on.
     """
 
     left: int
     early: bool = False
-    regrow: float = 0.0
     spent: int = 0
     trials: list[Told] = field(default_factory=list)
     best: Told | None = None
@@ -79,7 +77,6 @@ def ask_fine_tune(
         kind="fine_tune", step=step, keep=keep, sparsity=sparsity,
         parent=None if parent is None else parent.trial,
         early=done.early and code in MAY_END_EARLY and done.left > 1,
-        regrow=done.regrow if sparsity > 0 else 0.0,
         why=Why(
             code=code,
             numbers={"keep": keep, "sparsity": sparsity, "from_keep": 1.0 if parent is None else

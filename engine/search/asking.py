@@ -33,9 +33,7 @@ class Ask:
     parent again, judged as the file that it is exported as. ``early`` says that a fine-tune may end
     before its last epoch (:mod:`engine.search.early`). ``widths`` are the channels to leave by
     group, where the strategy shares them out itself; together they are ``keep``. ``scales`` asks
-    for importance weights, trained beside the model's own and folded into them. ``regrow`` is the
-    share of the weights left that change places with zeroed ones as the fine-tune begins
-    (:mod:`engine.sparsity.regrowth`).
+    for importance weights, trained beside the model's own and folded into them.
     """
 
     kind: Literal["probe", "fine_tune"]
@@ -52,7 +50,6 @@ class Ask:
     early: bool = False
     widths: Mapping[str, int] | None = None
     scales: bool = False
-    regrow: float = 0.0
     why: Why
 
 

@@ -12,7 +12,6 @@ two searches:
 * probes (cut and zeroed, norms re-estimated, no training) tell where to begin;
 * fine-tunes go on to where the fall of the value, fitted to the latest of them, says that the
   margin is spent (:class:`Fall`); one that barely failed is trained on instead of given up;
-* weights that were zeroed too soon come back while others go (:mod:`engine.sparsity.regrowth`);
 * what is left goes to the balance of both, and to training the result on as it is;
 * channels that zeros have cut off are swept away;
 * where a packed file is to be small, a tenth of the weights left become zero, and each filter's
@@ -60,9 +59,6 @@ FIRST_SHARE = 0.8
 """Share of the way there, in logarithms, that fine-tunes go until one holds: it is what all later
 ones start from, what fails before is lost."""
 
-REGROW = 0.2
-"""Share of the weights left that change places in the first update of a fine-tune's masks."""
-
 FALL = 2.5
 """What is lost grows with this power of the reduction's logarithm: 2.3 to 2.8 between 4x and 43x on
 a VGG trained for three epochs a cut."""
@@ -103,7 +99,7 @@ NOTCH = 1.2
 
 def heuristic(limits: Limits) -> Asking:
     """The default strategy."""
-    done = Accepted(left=limits.fine_tunes, early=True, regrow=REGROW)
+    done = Accepted(left=limits.fine_tunes, early=True)
     if limits.l1_phase and limits.has_gamma and limits.has_channels:
         yield from l1_phase(done)
     if not limits.has_channels and not limits.has_weights:
@@ -125,7 +121,7 @@ def further(limits: Limits) -> Asking:
 
     The last fine-tune trains on what is new, or else goes back to where something may hold.
     """
-    done = Accepted(left=limits.fine_tunes, early=True, regrow=REGROW)
+    done = Accepted(left=limits.fine_tunes, early=True)
     for told in limits.known:
         done.know(told)
     known = done.best

@@ -372,7 +372,7 @@ class TrialRunner:
         sparsity = None
         if ask.sparsity > 0:
             targets = context.levels(candidate, ask.sparsity)
-            sparsity = SparsitySettings(targets=targets, regrow=ask.regrow)
+            sparsity = SparsitySettings(targets=targets)
         digest = halfway.digest_of(trial, ask, settings=settings)
         start = halfway.load(self._folder, digest)
         ended = 0 if start is None else start.epoch

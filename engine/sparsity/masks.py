@@ -3,9 +3,8 @@
 Owns the meeting of a model's kernels, TF-MOT's schedules and the training step; the order of
 events is that of ``prune_low_magnitude``: in every step masks are updated where the schedule
 says so, kernels are masked, then come forward, backward and the optimiser (with the user's own
-constraints); at the end of every epoch kernels are masked once more. Where regrowth is asked for,
-it follows each update. It knows no loss and no data, and leaves no constraint or wrapper on the
-model.
+constraints); at the end of every epoch kernels are masked once more. It knows no loss and no
+data, and leaves no constraint or wrapper on the model.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import tensorflow as tf
 from engine.errors import TrialError
 from engine.modelfile.rebuild import keras_name
 from engine.sparsity import tfmot
-from engine.sparsity.regrowth import regrown, share_at
 from engine.sparsity.settings import ReachedSparsity, SparsitySettings, WeightKey, plan_ramp
 from engine.training.compiled import Compiled
 
@@ -44,7 +42,6 @@ class Masks:
 
     def __init__(self, model: keras.Model, settings: SparsitySettings, steps: int) -> None:
         self._ramp = plan_ramp(steps, settings)
-        self._regrow = settings.regrow
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._weights = _targeted(model, settings.targets)
         self._pruners: dict[WeightKey, tfmot.Pruner] = {}
@@ -70,15 +67,9 @@ class Masks:
 
     def begin_step(self, step: int) -> None:
         """Before the compiled step number ``step`` (from 1): move the schedule."""
-        if not self._ramp.updates_at(step):
-            return
-        if self._pruners:
+        if self._pruners and self._ramp.updates_at(step):
             self._step.assign(step)
             self._update()
-        share = share_at(step, self._ramp, self._regrow)
-        if share > 0:
-            for key, mask in self._masks():
-                mask.assign(regrown(self._weights[key].numpy(), mask.numpy(), share))
 
     def apply(self) -> None:
         """Mask all kernels; also meant to be traced at the start of the compiled step."""

@@ -17,18 +17,15 @@ WeightKey: TypeAlias = tuple[str, str]
 class SparsitySettings:
     """Final share of zeros by weight, 0..1 without 1, and the ramp that leads there.
 
-    Each weight starts from the zeros it has. A target that is not above them means: keep as many.
-    ``ramp_share`` is the share of all steps after which the targets are reached; in the rest the
-    masks stand still. ``updates`` is the number of mask updates. ``regrow`` is the share
-    of the weights left, 0..1, that the first of them exchanges for zeroed ones
-    (:mod:`engine.sparsity.regrowth`); 0 leaves TF-MOT's masks as they are.
+    Each weight starts from the zeros it has. A target that is not above them means: keep the
+    zeros there are. ``ramp_share`` is the share of all steps after which the targets are
+    reached; in the rest the masks stand still. ``updates`` is the number of mask updates.
     """
 
     targets: Mapping[WeightKey, float] = field(default_factory=dict)
     ramp_share: float = 0.6
     updates: int = 24
     power: float = 3.0
-    regrow: float = 0.0
 
     def __post_init__(self) -> None:
         bad = {key: value for key, value in self.targets.items() if not 0.0 <= value < 1.0}
@@ -36,8 +33,6 @@ class SparsitySettings:
             raise ValueError(f"sparsity must be at least 0 and below 1: {bad}")
         if not 0.0 <= self.ramp_share <= 1.0 or self.updates < 1:
             raise ValueError(f"ramp_share is 0..1 and updates at least 1: {self}")
-        if not 0.0 <= self.regrow <= 1.0:
-            raise ValueError(f"regrow is 0..1: {self.regrow}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
