@@ -5,6 +5,12 @@ events is that of ``prune_low_magnitude``: in every step masks are updated where
 says so, kernels are masked, then come forward, backward and the optimiser (with the user's own
 constraints); at the end of every epoch kernels are masked once more. It knows no loss and no
 data, and leaves no constraint or wrapper on the model.
+
+What is zero hardly ever comes back, as in TF-MOT. Exchanging a fifth of the weights left, and ever
+fewer, for zeroed ones that the optimiser moves the farthest (GraNet; Liu et al., NeurIPS 2021)
+gained 0.14 +- 0.05 points a fine-tune on a VGG and a MobileNet; four searches with it ended with
+4 % fewer weights and 6 % more packed bytes, where two that differ in nothing but chance may be a
+third apart.
 """
 
 from __future__ import annotations
