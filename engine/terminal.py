@@ -137,7 +137,7 @@ class SearchView:
 
 def _left(state: RunState) -> str:
     work = state.work
-    return "" if work is None else f"at most {duration(work.seconds_left)} left"
+    return "" if work is None else time_left(work.seconds_left)
 
 
 def _sentence(event: ev.Event, state: RunState) -> str | None:

@@ -126,7 +126,8 @@ def run_search(folder: RunFolder, emit: Emit, control: EngineControl) -> str:
         needs.check(needed, folder.path, limited=limit_s is not None, emit=emit)
         phases = Phases(context, control)
         context = _allocated(context, earlier.sensitivity, emit, control, phases)
-        clock = Clock(emit, budget.fine_tunes, time.monotonic, control=job.controls)
+        took = [t.seconds for t in earlier.trials if t.kind == "fine_tune" and t.epochs > 0]
+        clock = Clock(emit, left, time.monotonic, control=job.controls, earlier_s=took)
         runner = TrialRunner(
             context, target, folder, emit, control, meter=meter, clock=clock, margins=margins,
             phases=phases, deaths=earlier.deaths,

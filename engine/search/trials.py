@@ -377,7 +377,7 @@ class TrialRunner:
         start = halfway.load(self._folder, digest)
         ended = 0 if start is None else start.epoch
         self._early.begin(self._margins.get(trial, ())[:ended])
-        self._clock.begin()
+        self._clock.begin(self.arm(ask.parent).epochs / context.epochs)
         began = time.monotonic()
 
         watch = LossWatch()

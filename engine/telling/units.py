@@ -186,12 +186,12 @@ def duration(seconds: float | None) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """An estimate, rounded as estimates are."""
+    """An upper bound, in whole minutes."""
     if seconds is None or not math.isfinite(seconds):
         return "time left: not estimated yet"
-    if seconds < 45:
+    if seconds < 60:
         return "less than a minute left"
-    return f"about {duration(max(60, round(seconds / 60) * 60)).replace(' 00 s', '')} left"
+    return f"at most {duration(math.ceil(seconds / 60) * 60).replace(' 00 s', '')} left"
 
 
 def shape(value: tuple[int | None, ...] | None) -> str:

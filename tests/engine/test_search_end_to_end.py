@@ -39,6 +39,7 @@ from engine.events import (
     TrialDone,
     TrialStarted,
     Warned,
+    WorkEstimated,
 )
 from engine.inspection import inspect_model
 from engine.job import Budget, DataSpec, Goal, Job
@@ -230,7 +231,12 @@ def test_that_a_killed_engine_is_told_and_its_run_goes_on(
     with pytest.raises(EngineFailure, match="SIGKILL"):
         api.prune(job(), run, on_event=kill_in_the_second_epoch, on_start=engine.append)
     assert (run / "model.keras").is_file()
-    result = api.resume(run)
+    done = [e for e in RunFolder.open(run).events() if isinstance(e, TrialDone)]
+    begun = sum(trial.kind == "fine_tune" for trial in done) + 1
+    told: list[Event] = []
+    result = api.resume(run, on_event=lambda event, _: told.append(event))
+    left = [event.fine_tunes_left for event in told if isinstance(event, WorkEstimated)]
+    assert left[0] == 3 - begun, "what an earlier session did is no work left"
     assert result["status"] == whole["status"]
     assert _decisions(result) == _decisions(whole)
     epochs = [(e.trial, e.epoch) for e in RunFolder.open(run).events() if isinstance(e, EpochDone)]

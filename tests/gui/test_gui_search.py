@@ -154,7 +154,7 @@ def test_that_the_result_is_told_while_the_control_trains_and_a_stop_keeps_it(
     search = ready.search
     qtbot.waitUntil(lambda: ready.session.state.work is not None, timeout=20_000)
     qtbot.waitUntil(lambda: "is met, confirmed" in search.now.text(), timeout=5_000)
-    assert ready.status.texts()["time"] == "about 19 min left"
+    assert ready.status.texts()["time"] == "at most 19 min left"
     search.stop_button.click()
     qtbot.waitUntil(lambda: finished(ready), timeout=5_000)
     assert ready.session.state.status == "met"

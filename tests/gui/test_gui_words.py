@@ -70,11 +70,11 @@ def test_that_durations_read_well(seconds: float | None, text: str) -> None:
     assert units.duration(seconds) == text
 
 
-def test_that_time_left_is_rounded_as_an_estimate_is() -> None:
+def test_that_time_left_is_rounded_up_as_a_bound_is() -> None:
     assert units.time_left(None) == "time left: not estimated yet"
     assert units.time_left(20) == "less than a minute left"
-    assert units.time_left(150) == "about 2 min left"
-    assert units.time_left(1234) == "about 21 min left"
+    assert units.time_left(150) == "at most 3 min left"
+    assert units.time_left(1234) == "at most 21 min left"
 
 
 @pytest.mark.parametrize(("number", "told"), [(7, 7), (93, 93), (931, 930), (93041, 93000)])
