@@ -27,8 +27,8 @@ from engine.job import Budget, DataSpec, Goal, Job
 from engine.telling.changes import changes_lines, changes_table
 from engine.telling.exports import export_lines
 from engine.telling.gain import gain_lines, gain_table
-from engine.telling.units import metric_name, metric_value, plural, rough
-from engine.terminal import SearchView, duration, percent, size
+from engine.telling.units import is_error, metric_name, metric_value, plural, rough
+from engine.terminal import SearchView, duration, figure, percent, size
 
 if TYPE_CHECKING:
     from engine.supervise import EngineProcess
@@ -110,9 +110,10 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.json:
         write_json(answer)
         return EXIT_DONE
-    low, high = answer["interval"]
+    values = (answer["value"], *answer["interval"])
+    value, low, high = (figure(v, answer["metric"]) for v in values)
     _say(
-        f"{answer['metric']} {percent(answer['value'])} (95 %: {percent(low)} to {percent(high)})"
+        f"{answer['metric']} {value} (95 %: {low} to {high})"
         f" on {answer['samples']:,} samples; preprocessing {answer['preprocess']}."
     )
     others = {name: v for name, v in answer["metrics"].items() if name != answer["metric"]}
@@ -257,8 +258,9 @@ def list_runs(options: argparse.Namespace) -> int:
             table.add_column(name)
         for row in found:
             table.add_row(
-                row.name, row.model, row.status.replace("_", " "), percent(row.baseline),
-                percent(row.value), "-" if row.nonzero_after is None else f"{row.nonzero_after:,}",
+                row.name, row.model, row.status.replace("_", " "),
+                figure(row.baseline, row.metric), figure(row.value, row.metric),
+                "-" if row.nonzero_after is None else f"{row.nonzero_after:,}",
             )  # fmt: skip
         Console().print(table)
     return EXIT_DONE
@@ -286,8 +288,9 @@ def _finish(options: argparse.Namespace, result: dict[str, Any]) -> int:
     for name, key in (("TFLite file", "tflite"), ("as gzip", "tflite_gzip")):
         old, new = before["bytes"][key], after["bytes"][key]
         table.add_row(name, size(old), size(new), _times(old, new))
-    table.add_row("search split", percent(before["search"]), percent(after["search"]), "")
-    table.add_row("report split", percent(before["report"]), percent(after["report"]), "")
+    for split in ("search", "report"):
+        old, new = (figure(side[split], result["metric"]) for side in (before, after))
+        table.add_row(f"{split} split", old, new, "")
     for name, old in (before["metrics"] or {}).items():
         if name != result["metric"] and name in after["metrics"]:
             new = after["metrics"][name]
@@ -302,12 +305,14 @@ def _finish(options: argparse.Namespace, result: dict[str, Any]) -> int:
 
 
 def _closing(result: dict[str, Any]) -> Iterator[str]:
-    metric, floor = result["metric"], percent(result["report_floor"] or result["floor"])
+    metric = result["metric"]
+    floor = figure(result["report_floor"] or result["floor"], metric)
+    within, beyond = ("below", "above") if is_error(metric) else ("above", "below")
     if result["status"] == "met":
-        yield f"Met: {metric} on the report split is at or above {floor}."
+        yield f"Met: {metric} on the report split is at or {within} {floor}."
     elif result["status"] == "not_met":
         if any(trial["accepted"] for trial in result["trials"]):
-            yield f"Not met: {metric} on the report split is below {floor}."
+            yield f"Not met: {metric} on the report split is {beyond} {floor}."
         else:
             yield f"Not met: no model holds {metric} at {floor}; the nearest is kept."
     else:

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from engine import events as ev
 from engine.runstate import RunState
 from engine.telling.sentences import augmentation, engine_died, needs
+from engine.telling.units import is_share, time_left
 
 PHASES = {
     "opening": "Opening the model",
@@ -30,7 +31,7 @@ PHASES = {
 
 VERDICTS = {
     "accepted": "accepted",
-    "below_floor": "below the floor",
+    "below_floor": "does not hold the floor",
     "inside_guard": "too close to the floor",
     "probe_only": "probe",
     "failed": "failed",
@@ -42,6 +43,11 @@ VERDICTS = {
 def percent(value: float | None) -> str:
     """A share as percent with two decimals, or a dash."""
     return "-" if value is None else f"{100 * value:.2f} %"
+
+
+def figure(value: float | None, metric: str | None) -> str:
+    """A metric's value: percent with two decimals for shares, or its own number, or a dash."""
+    return percent(value) if value is None or is_share(metric) else f"{value:.4g}"
 
 
 def duration(seconds: float | None) -> str:
@@ -150,10 +156,11 @@ def _sentence(event: ev.Event, state: RunState) -> str | None:
             counts = f"{event.train:,} train, {event.search:,} search, {event.report:,} report"
             return f"data      {event.source}: {counts} samples; preprocessing {event.preprocess}"
         case ev.BaselineMeasured():
-            low, high = event.interval
+            values = (event.value, *event.interval, event.floor)
+            value, low, high, floor = (figure(v, event.metric) for v in values)
             return (
-                f"baseline  {event.metric} {percent(event.value)} on the search split"
-                f" (95 %: {percent(low)} to {percent(high)}), floor {percent(event.floor)}"
+                f"baseline  {event.metric} {value} on the search split"
+                f" (95 %: {low} to {high}), floor {floor}"
             )
         case ev.AugmentationChosen():
             return f"augment   {augmentation(event)}"
@@ -162,10 +169,11 @@ def _sentence(event: ev.Event, state: RunState) -> str | None:
         case ev.EngineDied():
             return f"engine    {engine_died(event)}"
         case ev.TrialDone():
-            return _trial(event)
+            return _trial(event, _metric(state))
         case ev.ReportMeasured():
+            before, after = (figure(v, _metric(state)) for v in (event.baseline, event.final))
             return (
-                f"report    {percent(event.baseline)} before, {percent(event.final)} after on"
+                f"report    {before} before, {after} after on"
                 f" {event.samples:,} samples the search never saw"
             )
         case ev.Exported():
@@ -175,12 +183,16 @@ def _sentence(event: ev.Event, state: RunState) -> str | None:
     return None
 
 
-def _trial(event: ev.TrialDone) -> str:
+def _metric(state: RunState) -> str | None:
+    return None if state.baseline is None else state.baseline.metric
+
+
+def _trial(event: ev.TrialDone, metric: str | None) -> str:
     what = "fine-tune" if event.kind == "fine_tune" else "result" if event.judged else "probe"
     rounded = f", {event.weight_values} values a filter" if event.weight_values else ""
     left = "" if event.sizes is None else f", {event.sizes.nonzero:,} nonzero"
     verdict = VERDICTS.get(event.why.code, event.why.code)
     return (
         f"{what:<9} {event.trial:>2}: keep {percent(event.keep)}, zeros {percent(event.sparsity)}"
-        f"{rounded}{left}: {percent(event.value)}, {verdict}"
+        f"{rounded}{left}: {figure(event.value, metric)}, {verdict}"
     )

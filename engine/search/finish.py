@@ -131,7 +131,7 @@ def baseline_below(context: Context, target: Target, folder: RunFolder, emit: Em
     emit(
         ev.Warned(
             code="baseline.below_floor",
-            message=f"The model is below the floor before anything is removed: floor"
+            message=f"The model does not hold the floor before anything is removed: floor"
             f" {target.floor:.4f}.",
         )
     )

@@ -196,11 +196,12 @@ def verdict(event: ev.TrialDone, metric: str | None) -> str:
     floor = units.metric_value(_number(numbers, "floor", None), metric)
     guard = units.metric_difference(_number(numbers, "guard", None), metric)
     what = amount(event.keep, event.sparsity, event.weight_values)
+    below, above = ("above", "below") if units.is_error(metric) else ("below", "above")
     known = {
         "accepted": f"Accepted: {what} keeps {value}, the floor is {floor}.",
-        "below_floor": f"Rejected: {what} gives {value}, below the floor of {floor}.",
+        "below_floor": f"Rejected: {what} gives {value}, {below} the floor of {floor}.",
         "inside_guard": (
-            f"Rejected: {what} gives {value}, above the floor of {floor} by less than the"
+            f"Rejected: {what} gives {value}, {above} the floor of {floor} by less than the"
             f" margin of error ({guard})."
         ),
         "probe_only": f"Probe: {what}, untrained, gives {value}.",

@@ -11,7 +11,7 @@ NOT_MEASURED = "not measured"
 NBSP = "\u00a0"
 """Between a number and its unit, so that a line never breaks there."""
 
-_ERRORS = frozenset({"mae", "script_error"})
+_ERRORS = frozenset({"mae", "rmse", "script_error"})
 _PERCENT_METRICS = frozenset(
     {
         "accuracy",

@@ -19,7 +19,8 @@ from gui.widgets.basics import Card, FlowLayout, Fold, InlineCombo, label
 from gui.wishes import Baseline, Options
 
 METRICS: tuple[str, ...] = (
-    "balanced_accuracy", "top5", "macro_f1", "iou", "mean_iou", "pixel_accuracy", "mae",
+    "balanced_accuracy", "top5", "macro_f1", "iou", "dice", "mean_iou", "mean_dice",
+    "pixel_accuracy", "mae", "rmse",
 )  # fmt: skip
 """What can be asked for by name; which of them fit, the engine says."""
 
@@ -60,7 +61,8 @@ class Sentence(QWidget):
             "Lowest acceptable value", "The floor: no model below it is accepted"
         )
         self.tolerance = _inline_spin(
-            "Tolerance", "How far below the baseline the metric may end; a point is 1 % of accuracy"
+            "Tolerance",
+            "How much worse than the baseline the metric may end; a point is 1 % of accuracy",
         )
         self._words: dict[str, QLabel] = {}
         for part in (

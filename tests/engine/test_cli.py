@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import cli, commands
+from engine import cli, commands, terminal
+from engine import events as ev
 from engine.childproc import child_environment, python_command
+from engine.runstate import RunState
 
 SAMPLE = Path(__file__).parents[2] / "resources" / "sample" / "digits.keras"
 
@@ -200,3 +202,25 @@ def test_that_a_search_closes_with_what_the_report_split_can_tell(
         assert part in words
     assert ("report samples" in words) == (needed is not None)
     assert "9 epochs, 1 probe," in words  # what was rounded or swept was judged, as the window says
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [("met", "is at or below 5.3."), ("not_met", "is above 5.3.")]
+)
+def test_that_an_error_is_told_in_its_own_unit_and_its_own_direction(
+    status: str, said: str
+) -> None:
+    result = {
+        "metric": "rmse", "floor": 5.3, "report_floor": 5.3, "status": status, "confirmed": True,
+        "samples_needed": None, "trials": [{"accepted": True, "judged": True}], "exports": [],
+        "cost": {"fine_tunes": 3, "epochs": 9, "seconds": 61.0}, "run": "run",
+    }  # fmt: skip
+    words = " ".join(commands._closing(result))
+    assert f"rmse on the report split {said}" in words
+    baseline = ev.BaselineMeasured(
+        metric="rmse", higher_is_better=False, value=5.25, interval=(5.0, 5.5), samples=90,
+        target=5.25, target_from="baseline", tolerance=0.05, floor=5.3,
+        sizes=ev.Sizes(params=9, nonzero=9, macs=9),
+    )  # fmt: skip
+    line = terminal._sentence(baseline, RunState())
+    assert line == "baseline  rmse 5.25 on the search split (95 %: 5 to 5.5), floor 5.3"

@@ -16,6 +16,7 @@ from engine.telling.cloud import cloud, measure_value, measures
 from engine.telling.ending import end_numbers, end_words
 from engine.telling.record import LOG_LIMIT, Record, advance, record_of
 from gui.models.log import mark
+from gui.views.goal import METRICS
 from tests.gui import story
 
 N = units.NBSP
@@ -93,6 +94,25 @@ def test_that_metrics_that_are_no_shares_keep_their_unit() -> None:
     assert units.metric_value(3.25, "mae") == "3.25"
     assert units.metric_difference(0.5, "mae", signed=True) == "+0.5"
     assert units.metric_name("mean_iou") == "mean IoU"
+
+
+def test_that_the_window_knows_every_metric_and_its_direction() -> None:
+    from engine.data.metrics import METRICS as ALL
+
+    by_script = {"script", "script_error"}
+    assert {"accuracy", *METRICS} == set(ALL) - by_script
+    for name, metric in ALL.items():
+        assert units.is_error(name) is not metric.higher_is_better
+        assert name in by_script or units.metric_name(name) != name or name == "accuracy"
+
+
+def test_that_a_rejected_error_is_said_to_be_above_the_floor() -> None:
+    trial = next(
+        event for event in story.whole()
+        if isinstance(event, ev.TrialDone) and event.why.code == "below_floor"
+    )  # fmt: skip
+    assert "below the floor" in sentences.verdict(trial, "accuracy")
+    assert "above the floor" in sentences.verdict(trial, "rmse")
 
 
 def test_that_every_choice_of_a_job_has_words() -> None:
