@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from engine import events as ev
 from engine.runstate import RunState
 from engine.telling.sentences import augmentation, engine_died, needs
-from engine.telling.units import is_share, time_left
+from engine.telling.units import is_share, metric_value, time_left
 
 PHASES = {
     "opening": "Opening the model",
@@ -47,7 +47,7 @@ def percent(value: float | None) -> str:
 
 def figure(value: float | None, metric: str | None) -> str:
     """A metric's value: percent with two decimals for shares, or its own number, or a dash."""
-    return percent(value) if value is None or is_share(metric) else f"{value:.4g}"
+    return percent(value) if value is None or is_share(metric) else metric_value(value, metric)
 
 
 def duration(seconds: float | None) -> str:
@@ -163,7 +163,7 @@ def _sentence(event: ev.Event, state: RunState) -> str | None:
                 f" (95 %: {low} to {high}), floor {floor}"
             )
         case ev.AugmentationChosen():
-            return f"augment   {augmentation(event)}"
+            return f"augment   {augmentation(event, _metric(state))}"
         case ev.NeedsEstimated():
             return f"needs     {needs(event)}"
         case ev.EngineDied():

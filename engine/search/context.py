@@ -39,7 +39,7 @@ from engine.sparsity.levels import levels_global, prunable_weights
 from engine.sparsity.settings import WeightKey
 from engine.training.evaluate import Predictor, batch_for
 from engine.training.protocols import BatchTransform, as_is
-from engine.training.safe_rate import safe_rate
+from engine.training.safe_rate import LOWEST, safe_rate
 from engine.training.settings import FineTuneSettings, LossSpec, default_settings
 
 Emit = Callable[[ev.Event], None]
@@ -267,26 +267,28 @@ def complete(
     job: Job, opened: Opened, baseline_rows: np.ndarray, control: EngineControl
 ) -> Context:
     """All that trials need, the teacher's answers on the training images included."""
-    train = opened.data.train
+    data, task, measure = opened.data, opened.task, opened.measure
+    train = data.train
+    class_weights = rooms.class_weights(data, job.data, measure.name)
+    loss = loss_of(task, data.ignore_label, class_weights, data.script)
+    if loss.kind == "values":
+        loss = replace(loss, variance=float(np.var(train.labels, dtype=np.float64)) or 1.0)
     settings = default_settings(
         opened.file.compile_config,
         epochs=job.budget.epochs or 1,
         samples=len(train),
         seed=job.seed,
-        has_norms=has_norms(opened.file.graph),
+        large_rate=has_norms(opened.file.graph) and loss.kind != "script",
         batch_size=job.batch_size,
         distill=DISTILL,
     )
     if job.budget.epochs is None:
         epochs = default_epochs(len(train), settings.batch_size, work(opened.file.graph))
         settings = replace(settings, epochs=epochs)
-    data, task, measure = opened.data, opened.task, opened.measure
     predictor = Predictor(opened.model, opened.transform, batch_size=batch_for(train.images))
     augmenting = choose_augmentation(
         job, predictor, data, task, measure.name, settings.epochs, control
     )
-    class_weights = rooms.class_weights(data, job.data, measure.name)
-    loss = loss_of(task, data.ignore_label, class_weights, data.script)
     teacher = train_rows = None
     first_rate = settings.learning_rate
     watch = StepWatch(control)
@@ -296,11 +298,7 @@ def complete(
         teacher = teacher_of(augmenting, predictor, train.images, control)
         train_rows = None if teacher is None else measure.rows(teacher, train.labels)
         settings = settings if teacher is not None else replace(settings, distill=0.0)
-        rate = safe_rate(
-            lambda: build(opened.file.graph, opened.weights), train.images, train.labels,
-            preprocess=opened.transform, loss=loss, settings=settings, control=watch,
-        )  # fmt: skip
-        settings = replace(settings, learning_rate=rate)
+        settings = _borne(opened, loss, settings, watch)
     return Context(
         job=job, file=opened.file,
         candidate=Candidate(graph=opened.file.graph, weights=opened.weights),
@@ -310,6 +308,27 @@ def complete(
         loss=loss, settings=settings, teacher=teacher, baseline_rows=baseline_rows,
         augmenting=augmenting, train_rows=train_rows, first_rate=first_rate, step_s=watch.step_s,
     )  # fmt: skip
+
+
+def _borne(
+    opened: Opened, loss: LossSpec, settings: FineTuneSettings, control: StepWatch
+) -> FineTuneSettings:
+    """The settings at a rate that the model bears; with those of a net without norms if there is
+    none: a gradient of squares is as large as the labels are, and may be too large for SGD.
+    """
+    careful = default_settings(
+        opened.file.compile_config, epochs=1, samples=len(opened.data.train), large_rate=False
+    )
+    careful = replace(settings, optimizer=careful.optimizer, learning_rate=careful.learning_rate)
+    train = opened.data.train
+    for tried in dict.fromkeys((settings, careful)):
+        rate = safe_rate(
+            lambda: build(opened.file.graph, opened.weights), train.images, train.labels,
+            preprocess=opened.transform, loss=loss, settings=tried, control=control,
+        )  # fmt: skip
+        if rate is not None:
+            return replace(tried, learning_rate=rate)
+    return replace(careful, learning_rate=careful.learning_rate * LOWEST)
 
 
 def default_epochs(samples: int, batch_size: int, each: float) -> int:

@@ -50,7 +50,7 @@ from engine.search.skeleton import skeleton
 from engine.search.trials import TrialRunner, told_of
 from engine.search.verdict import Target
 from engine.training.evaluate import predict_outputs
-from engine.training.settings import steps_per_epoch
+from engine.training.settings import OPTIMIZERS, steps_per_epoch
 
 PREVIEW = "preview"
 FURTHER_FINE_TUNES = 3
@@ -268,7 +268,7 @@ def _baseline(
             ev.Warned(
                 code="rate.lowered",
                 message=f"A learning rate of {context.first_rate:g} would break this model; it is"
-                f" trained with {rate:g}.",
+                f" trained with {rate:g} by {OPTIMIZERS[context.settings.optimizer]}.",
             )
         )
     return target, context

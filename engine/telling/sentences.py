@@ -237,7 +237,7 @@ def sentence(event: LogEvent, metric: str | None = None) -> str:
         case ev.GoalSet():
             return new_goal(event, metric)
         case ev.AugmentationChosen():
-            return augmentation(event)
+            return augmentation(event, metric)
         case ev.TrialStarted():
             return started(event)
         case ev.TrialDone():
@@ -277,7 +277,7 @@ _CHANGES = {
 }
 
 
-def augmentation(event: ev.AugmentationChosen) -> str:
+def augmentation(event: ev.AugmentationChosen, metric: str | None = None) -> str:
     """Which random changes fine-tunes use, and why the others are left out."""
     used = ", ".join(_CHANGES.get(name, name) for name in event.chosen)
     left = [name for name in event.drops if name not in event.chosen]
@@ -286,11 +286,13 @@ def augmentation(event: ev.AugmentationChosen) -> str:
         epochs = units.plural(event.too_few, "epoch")
         return f"Fine-tunes of {epochs} change no images: too short to gain by it."
     if left:
+        sign = 1.0 if units.is_error(metric) else -1.0
         falls = ", ".join(
-            f"{_CHANGES.get(name, name)} (\u2212{100 * event.drops[name]:.1f} points)"
+            f"{_CHANGES.get(name, name)}"
+            f" ({units.metric_difference(sign * event.drops[name], metric, signed=True)})"
             for name in left
         )
-        text += f" The model falls too far under {falls}."
+        text += f" The model loses too much under {falls}."
     return text
 
 

@@ -134,11 +134,17 @@ def metric_head(metric: str | None) -> str:
     return name[:1].upper() + name[1:]
 
 
+def number(value: float, *, signed: bool = False) -> str:
+    """A number without a unit in four figures, or whole from 1,000 on."""
+    sign = "+" if signed else ""
+    return f"{value:{sign},.0f}" if abs(value) >= 999.95 else f"{value:{sign}.4g}"
+
+
 def metric_value(value: float | None, metric: str | None) -> str:
     """A metric's value in its own unit."""
     if value is None or not math.isfinite(value):
         return NOT_MEASURED
-    return percent(value) if is_share(metric) else f"{value:.4g}"
+    return percent(value) if is_share(metric) else number(value)
 
 
 def metric_difference(value: float | None, metric: str | None, *, signed: bool = False) -> str:
@@ -147,7 +153,7 @@ def metric_difference(value: float | None, metric: str | None, *, signed: bool =
         return NOT_MEASURED
     if is_share(metric):
         return points(value, signed=signed)
-    return f"{value:+.4g}" if signed else f"{value:.4g}"
+    return number(value, signed=signed)
 
 
 def interval(low: float | None, high: float | None, metric: str | None) -> str:
@@ -156,7 +162,7 @@ def interval(low: float | None, high: float | None, metric: str | None) -> str:
         return NOT_MEASURED
     if is_share(metric):
         return f"{low * 100:.1f} to {high * 100:.1f}{NBSP}%"
-    return f"{low:.4g} to {high:.4g}"
+    return f"{number(low)} to {number(high)}"
 
 
 def times(before: float | None, after: float | None) -> str:

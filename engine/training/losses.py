@@ -75,7 +75,7 @@ def label_loss(logits: Any, labels: Any, spec: LossSpec) -> tuple[Any, Any]:
 def _free_loss(outputs: Any, labels: Any, spec: LossSpec) -> Any:
     """Squared error a sample, or what the script's loss says (a sample, or of the batch)."""
     if spec.script is None:
-        return _by_sample(tf.square(outputs - labels))
+        return _by_sample(tf.square(outputs - labels)) / spec.variance
     assert spec.script.loss is not None
     true = spec.script.true(labels, tf.reshape)
     told = spec.script.loss(true, spec.script.predicted(outputs, tf.reshape))
@@ -94,7 +94,7 @@ def teacher_loss(logits: Any, teacher: Any, spec: LossSpec, temperature: float) 
     The Kullback-Leibler divergence of Hinton et al. 2015; ``teacher`` are logits.
     """
     if spec.kind == "values":
-        return _by_sample(tf.square(logits - teacher))
+        return _by_sample(tf.square(logits - teacher)) / spec.variance
     student, teacher = logits / temperature, teacher / temperature
     if spec.kind == "categorical":
         target = tf.nn.softmax(teacher)

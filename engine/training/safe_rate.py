@@ -28,6 +28,9 @@ SHRINK = 4.0
 
 MOST_TRIES = 4
 
+LOWEST = SHRINK ** (1 - MOST_TRIES)
+"""The last rate of the ladder over its first."""
+
 MOST_RISE = 0.5
 """Share of the way from the first loss to that of a model that knows nothing that a safe rate may
 lose on average over the second half of the steps."""
@@ -42,7 +45,7 @@ def safe_rate(
     loss: LossSpec,
     settings: FineTuneSettings,
     control: Control | None = None,
-) -> float:
+) -> float | None:
     """The largest of a falling ladder of rates that the model bears.
 
     Parameters
@@ -56,8 +59,8 @@ def safe_rate(
 
     Returns
     -------
-    float
-        The rate; the smallest of the ladder where none was borne.
+    float or None
+        The rate; None where none of the ladder was borne.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def safe_rate(
         if _bears(losses, ignorant):
             return rate
         rate /= SHRINK
-    return rate * SHRINK
+    return None
 
 
 def _bears(losses: list[float], ignorant: float) -> bool:
@@ -107,4 +110,4 @@ def _ignorant_loss(labels: np.ndarray, loss: LossSpec) -> float:
     if loss.kind == "binary":
         share = float(np.clip(np.mean(labels), 1e-6, 1.0 - 1e-6))
         return -(share * math.log(share) + (1.0 - share) * math.log(1.0 - share))
-    return float(np.var(labels.astype(np.float64)))
+    return float(np.var(labels.astype(np.float64)) / loss.variance)

@@ -17,6 +17,9 @@ from engine.modelfile.compiled import compiled_of
 OptimizerName = Literal["sgd", "adam"]
 LossKind = Literal["categorical", "binary", "values", "script"]
 
+OPTIMIZERS: dict[OptimizerName, str] = {"sgd": "SGD", "adam": "Adam"}
+"""What people call them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossSpec:
@@ -25,15 +28,16 @@ class LossSpec:
     ``categorical``: the last axis holds one value a class, labels are class ids of the outputs'
     shape without that axis. ``binary``: one value each, labels are 0 or 1 of the outputs' shape
     (a missing last axis of size 1 is allowed). ``from_logits`` says what the model puts out.
-    ``values``: labels are numbers of the outputs' shape, compared by squares. ``script``: a data
-    script's own loss. ``ignore_label`` marks labels that do not count; ``class_weights`` has one
-    factor a class.
+    ``values``: labels are numbers of the outputs' shape, compared by squares, which are told in
+    units of ``variance``. ``script``: a data script's own loss. ``ignore_label`` marks labels that
+    do not count; ``class_weights`` has one factor a class.
     """
 
     kind: LossKind = "categorical"
     from_logits: bool = False
     ignore_label: int | None = None
     class_weights: tuple[float, ...] | None = None
+    variance: float = 1.0
     script: Script | None = None
 
 
@@ -104,16 +108,16 @@ def default_settings(
     epochs: int,
     samples: int,
     seed: int = 0,
-    has_norms: bool = True,
+    large_rate: bool = True,
     batch_size: int | None = None,
     distill: float = 0.0,
     gamma_l1: float = 0.0,
 ) -> FineTuneSettings:
     """Settings that suit a model.
 
-    Nets with norms get SGD with momentum and a large rate at the start, however they were trained
-    before: measured against Adam at 2e-3 on 2 short epochs, cut nets ended 0.3 (VGG) and 4.9 points
-    (ResNet-20) higher, a cut net with 85 % zeros 1.6 points. Nets without norms, which such a rate
+    Classifiers with norms get SGD with momentum and a large rate at the start, however they were
+    trained before: measured against Adam at 2e-3 on 2 short epochs, cut nets ended 0.3 (VGG) and
+    4.9 points (ResNet-20) higher, a cut net with 85 % zeros 1.6 points. Others, which such a rate
     would break, stay with what they were compiled with, or get Adam, at a smaller rate: the file's
     own where it is one to begin with, and not the end of a schedule.
 
@@ -123,6 +127,9 @@ def default_settings(
         The file's compile section (Keras 2 or 3 form), or None.
     samples
         Number of training images; few of them make small batches, so that steps remain.
+    large_rate
+        Whether the net has norms, and a loss by classes: one of numbers, or a script's, may be of
+        any size, and its gradients with it.
     """
     if batch_size is None:
         batch_size = (
@@ -130,9 +137,9 @@ def default_settings(
         )
     compiled = compiled_of(compile_config)
     own = None if compiled is None or compiled.optimizer is None else compiled.optimizer.lower()
-    sgd = has_norms or own == "sgd"
-    rate = 1e-3 if not sgd else 0.05 if has_norms else 0.01
-    if not has_norms and compiled is not None and own in ("sgd", "adam"):
+    sgd = large_rate or own == "sgd"
+    rate = 1e-3 if not sgd else 0.05 if large_rate else 0.01
+    if not large_rate and compiled is not None and own in ("sgd", "adam"):
         said = compiled.learning_rate
         rate = said if said is not None and rate / 10 <= said <= rate else rate
     return FineTuneSettings(

@@ -49,7 +49,7 @@ def test_that_the_rate_rises_to_its_peak_and_falls_in_a_line_to_almost_nothing(
 def test_that_a_net_without_norms_stays_with_its_optimiser_and_others_get_sgd(
     compiled: Any, expected: str
 ) -> None:
-    bare = default_settings(compiled, epochs=2, samples=10_000, has_norms=False)
+    bare = default_settings(compiled, epochs=2, samples=10_000, large_rate=False)
     assert bare.optimizer == expected
     assert bare.learning_rate >= 1e-3, "the last tiny rate is never taken"
     assert default_settings(compiled, epochs=2, samples=10_000).optimizer == "sgd"
@@ -60,7 +60,7 @@ def test_that_a_net_without_norms_begins_with_its_own_rate_where_that_is_a_begin
     said: float, taken: float
 ) -> None:
     compiled = {"optimizer": {"class_name": "Adam", "config": {"learning_rate": said}}}
-    bare = default_settings(compiled, epochs=2, samples=10_000, has_norms=False)
+    bare = default_settings(compiled, epochs=2, samples=10_000, large_rate=False)
     assert bare.learning_rate == taken
 
 
@@ -70,7 +70,7 @@ def test_that_few_images_make_small_batches_and_nets_without_norms_small_rates()
     assert sizes[0] >= 8
     assert sizes[-1] == 64
     assert default_settings(None, epochs=1, samples=9, batch_size=5).batch_size == 5
-    bare = default_settings(None, epochs=1, samples=100, has_norms=False)
+    bare = default_settings(None, epochs=1, samples=100, large_rate=False)
     assert bare.learning_rate < default_settings(None, epochs=1, samples=100).learning_rate
 
 

@@ -92,6 +92,9 @@ def test_that_ticks_lose_zeros_that_say_nothing() -> None:
 def test_that_metrics_that_are_no_shares_keep_their_unit() -> None:
     assert units.metric_value(0.932, "accuracy") == f"93.2{N}%"
     assert units.metric_value(3.25, "mae") == "3.25"
+    assert units.metric_value(83_940.4, "rmse") == "83,940"
+    assert units.interval(999.96, 0.00861, "rmse") == "1,000 to 0.00861"
+    assert units.metric_difference(2500, "rmse", signed=True) == "+2,500"
     assert units.metric_difference(0.5, "mae", signed=True) == "+0.5"
     assert units.metric_name("mean_iou") == "mean IoU"
 
