@@ -17,7 +17,7 @@ from engine.job import Job
 from engine.report.files import DASH, Pairs, Table, latency_words
 from engine.runstate import RunState
 from engine.telling import sentences, units
-from engine.telling.ending import drop_interval, end_numbers, end_words
+from engine.telling.ending import drop_interval, drop_word, end_numbers, end_words
 from engine.telling.layers import zero_share
 from engine.telling.record import LogEvent, Record
 
@@ -218,13 +218,14 @@ def data_notes(state: RunState) -> tuple[str, ...]:
 def measured(state: RunState) -> Pairs:
     """How each kind of figure was got."""
     report, latencies = state.report, state.latencies
-    metric = units.metric_name(None if state.baseline is None else state.baseline.metric)
+    metric = _metric(state)
+    name = units.metric_head(metric)
     search = "the search split" if state.data is None else (
         f"{units.plural(state.data.search, 'image')} of the search split"
     )  # fmt: skip
     pairs = [
         (
-            f"{metric.capitalize()}, search split",
+            f"{name}, search split",
             f"Measured on {search}, which steered the search: of many models tried on them the"
             " best was kept, so these values are a little too good.",
         )
@@ -232,11 +233,11 @@ def measured(state: RunState) -> Pairs:
     if report is not None:
         pairs.append(
             (
-                f"{metric.capitalize()}, report split",
+                f"{name}, report split",
                 f"Measured on {units.plural(report.samples, 'image')} that neither training nor"
                 f" the search used; read {_times_words(state.report_reads)}. The intervals hold"
-                f" {units.percent(report.level, 0)}; that of the drop"
-                f" ({drop_interval(report.drop_interval, _metric(state))}) compares both models on"
+                f" {units.percent(report.level, 0)}; that of the {drop_word(metric)}"
+                f" ({drop_interval(report.drop_interval, metric)}) compares both models on"
                 f" the same images ({report.method}).",
             )
         )

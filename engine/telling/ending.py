@@ -27,7 +27,8 @@ def end_numbers(state: RunState) -> tuple[tuple[str, str], ...]:
     if report is not None:
         now = units.metric_value(report.final, metric)
         pairs.append((f"{name}, report split", now))
-        pairs.append(("Change", units.metric_difference(-report.drop, metric, signed=True)))
+        change = report.drop if units.is_error(metric) else -report.drop
+        pairs.append(("Change", units.metric_difference(change, metric, signed=True)))
     elif best is not None and base is not None:
         pairs.append((f"{name}, search split", units.metric_value(best.value, metric)))
     return tuple(pairs)
@@ -45,7 +46,7 @@ def end_words(state: RunState) -> str:
             f" {units.metric_value(report.baseline, metric)} before,"
             f" {units.metric_value(report.final, metric)} now"
             f" (95 % interval {units.interval(*report.final_interval, metric)});"
-            f" drop {units.metric_difference(report.drop, metric)}"
+            f" {drop_word(metric)} {units.metric_difference(report.drop, metric)}"
             f" ({drop_interval(report.drop_interval, metric)})."
         )
     elif state.status in ("stopped", "failed"):
@@ -65,11 +66,16 @@ def beside_words(state: RunState) -> str:
     return f"Beside it: {'; '.join(said)}." if said else ""
 
 
+def drop_word(metric: str | None) -> str:
+    """What a change for the worse is called."""
+    return "rise" if units.is_error(metric) else "drop"
+
+
 def drop_interval(interval: tuple[float, float], metric: str | None) -> str:
     """An interval of a drop: "\u22120.2 to 1.4 points"."""
     low, high = interval
     if not units.is_share(metric):
-        return f"{low:.4g} to {high:.4g}"
+        return f"{units.number(low)} to {units.number(high)}"
     text = f"{low * 100:.1f} to {high * 100:.1f}{units.NBSP}points"
     return text.replace("-", "\u2212")
 

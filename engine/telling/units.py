@@ -137,7 +137,8 @@ def metric_head(metric: str | None) -> str:
 def number(value: float, *, signed: bool = False) -> str:
     """A number without a unit in four figures, or whole from 1,000 on."""
     sign = "+" if signed else ""
-    return f"{value:{sign},.0f}" if abs(value) >= 999.95 else f"{value:{sign}.4g}"
+    text = f"{value:{sign},.0f}" if abs(value) >= 999.95 else f"{value:{sign}.4g}"
+    return f"\u2212{text[1:]}" if text.startswith("-") else text
 
 
 def metric_value(value: float | None, metric: str | None) -> str:

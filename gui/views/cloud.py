@@ -259,7 +259,7 @@ class CloudPlot(QWidget):
         for text, value in ((self._floor_text, self.floor), (self._target_text, found.target)):
             text.setVisible(value is not None and low <= value <= high)
             if value is not None:
-                text.setPos(edge, value)
+                text.setPos(self._clear_right(found, text, value, edge), value)
         best = next((p for p in found.points if p.best), None)
         self._best_text.setVisible(best is not None)
         if best is not None:
@@ -278,6 +278,21 @@ class CloudPlot(QWidget):
             self._note = text
             self.noted.emit(text)
 
+    def _clear_right(self, found: Cloud, text: pg.TextItem, value: float, edge: float) -> float:
+        """Where the words at a line end so that no point lies under them: at the edge or before."""
+        across, along = self.plot.getViewBox().viewPixelSize()
+        size, half = text.boundingRect().size(), 0.6 * POINT
+        low = value if text is self._target_text else value - size.height() * along
+        high = low + size.height() * along
+        right = edge
+        for point in sorted(found.points, key=lambda p: -p.x):
+            x = math.log10(point.x)
+            beside = right - (size.width() + half) * across < x < right + half * across
+            if beside and low - half * along < point.y < high + half * along:
+                right = x - half * across
+        left = self.plot.getViewBox().viewRange()[0][0]
+        return right if right - size.width() * across > left else edge
+
     def _clear_anchor(self, found: Cloud, best: Point) -> tuple[float, float]:
         """Where the label of the best covers neither lines and their words nor other points."""
         view = self.plot.getViewBox()
@@ -292,7 +307,7 @@ class CloudPlot(QWidget):
                 y = at.y() + (best.y - value) / along
                 taken.append(QRectF(room.left(), y - 1, room.width(), 2))
                 words = QRectF(QPointF(0, y), text.boundingRect().size())
-                words.moveRight(room.right())
+                words.moveRight(view.mapFromView(QPointF(text.pos())).x())
                 if text is self._target_text:
                     words.moveBottom(y)
                 taken.append(words)

@@ -24,6 +24,9 @@ METRICS: tuple[str, ...] = (
 )  # fmt: skip
 """What can be asked for by name; which of them fit, the engine says."""
 
+MOST_POINTS = 50.0
+"""No tolerance of a share is larger; of a metric that is not known yet one may be."""
+
 OPEN = 1e9
 """An end of the range of a metric that is no share."""
 
@@ -153,7 +156,7 @@ class Sentence(QWidget):
 
     def _show_unit(self, metric: str | None, tolerance: float) -> None:
         """Percent and points for shares; the number itself for errors and a script's metric."""
-        share = units.is_share(metric)
+        share = units.is_share(metric) and tolerance <= MOST_POINTS / 100.0
         self._scale = 100.0 if share else 1.0
         self._sign = -1.0 if units.is_error(metric) else 1.0
         self._words["more"].setText("or less" if units.is_error(metric) else "or more")
@@ -161,7 +164,7 @@ class Sentence(QWidget):
         points = units.NBSP + ("point" if one else "points")
         for spin, suffix, most in (
             (self.floor, f"{units.NBSP}%", 100.0),
-            (self.tolerance, points, 50.0),
+            (self.tolerance, points, MOST_POINTS),
         ):
             spin.setDecimals(1 if share else 4)
             spin.setSingleStep(0.1 if share else 0.01)

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from engine.events import LayerState
 from engine.runstate import RunState
-from engine.telling import sentences
+from engine.telling import sentences, units
 from engine.telling.cloud import Measure, measure_name, measures, overlay
 from gui.models.log import GAP, ICON, TRIAL_ROLE, LogDelegate, LogModel
 from gui.pictures import Subject
@@ -131,7 +131,8 @@ class SearchPanel(QStackedWidget):
         self.fit_button = button("Fit", self.fit, role="link", tip="Undo a zoom by hand")
         cloud_card = Card(gap=GRID // 2, padding=GRID + 4)
         row = QHBoxLayout()
-        row.addWidget(label("Size and accuracy", "eyebrow"))
+        self.title = label("Size and accuracy", "eyebrow")
+        row.addWidget(self.title)
         row.addStretch(1)
         self.overlay_button = button(
             "Remove the overlay", self.overlay_unwanted.emit, role="link", tip="Show this run alone"
@@ -315,6 +316,7 @@ class SearchPanel(QStackedWidget):
         )
         self._show_measures(state)
         metric = None if state.baseline is None else state.baseline.metric
+        self.title.setText(f"Size and {units.metric_name(metric)}")
         self.log_model.set_log(self._session.record.log, metric)
         layers = state.layers or self._layers_of_file()
         self.strip.set_layers(layers)

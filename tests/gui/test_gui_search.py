@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -21,6 +22,7 @@ from engine.runstate import fold_all
 from engine.telling.ending import end_numbers
 from gui.main_window import MainWindow
 from gui.models.log import TRIAL_ROLE
+from gui.views.cloud import CloudPlot
 from gui.views.end_card import EndCard
 from tests.gui import story
 
@@ -427,3 +429,20 @@ def test_that_a_zoom_by_hand_stays_until_fit(ready: MainWindow, qtbot: QtBot, pa
     assert view.viewRange() == by_hand
     ready.search.fit_button.click()
     assert view.viewRange() != by_hand
+
+
+@pytest.mark.parametrize("width", [360, 420, 480, 560, 640])
+def test_that_no_point_lies_under_the_words_at_the_lines(qtbot: QtBot, width: int) -> None:
+    plot = CloudPlot()
+    qtbot.addWidget(plot)
+    plot.resize(width, 420)
+    state = fold_all(story.whole())
+    plot.show_state(state, "objective", None)
+    plot.grab()
+    view = plot.plot.getViewBox()
+    for words in (plot._target_text, plot._floor_text):
+        room = words.mapRectToScene(words.boundingRect())
+        assert plot.shown is not None
+        for point in plot.shown.points:
+            at = view.mapViewToScene(QPointF(math.log10(point.x), point.y))
+            assert not room.contains(at), f"{words.toPlainText()} over {point}"

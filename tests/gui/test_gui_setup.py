@@ -198,6 +198,15 @@ def test_that_an_error_is_kept_from_growing_in_its_own_unit(ready: MainWindow) -
     assert sentence.floor.value() == pytest.approx(0.27)
 
 
+def test_that_a_tolerance_that_is_no_share_is_shown_whole_before_the_metric_is_known(
+    ready: MainWindow,
+) -> None:
+    sentence, session = ready.setup.goal_card.sentence, ready.session
+    session.set_goal(Goal(tolerance=2.0))
+    assert "within 2.0000 of its baseline" in sentence.text()
+    assert session.wishes.goal.tolerance == 2.0
+
+
 def test_that_options_reach_the_job_in_the_engines_units(ready: MainWindow) -> None:
     card = ready.setup.goal_card
     assert not card.options.isVisible()

@@ -229,6 +229,22 @@ def test_that_the_end_card_says_what_is_held_and_what_it_cost() -> None:
         assert part in words
 
 
+def test_that_a_smaller_error_is_told_as_a_fall_and_a_larger_one_as_a_rise() -> None:
+    state = fold_all(story.whole())
+    assert state.baseline is not None
+    assert state.report is not None
+    state = replace(
+        state,
+        baseline=replace(state.baseline, metric="rmse", higher_is_better=False),
+        report=replace(state.report, baseline=8.81, final=8.741, drop=-0.069,
+                       drop_interval=(-1.037, 0.915)),
+    )  # fmt: skip
+    numbers = dict(end_numbers(state))
+    assert numbers["Root mean squared error, report split"] == "8.741"
+    assert numbers["Change"] == "\u22120.069"
+    assert "rise \u22120.069 (\u22121.037 to 0.915)." in end_words(state)
+
+
 def test_that_samples_needed_are_named_where_the_data_are_too_few() -> None:
     state = fold_all(story.whole())
     assert state.report is not None
