@@ -16,7 +16,6 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
 from engine import api, jsonio, runs
@@ -28,7 +27,7 @@ from engine.telling.changes import changes_lines, changes_table
 from engine.telling.exports import export_lines
 from engine.telling.gain import gain_lines, gain_table
 from engine.telling.units import is_error, metric_name, metric_value, plural, rough
-from engine.terminal import SearchView, duration, figure, percent, size
+from engine.terminal import SearchView, duration, figure, percent, plain, size
 
 if TYPE_CHECKING:
     from engine.supervise import EngineProcess
@@ -57,19 +56,18 @@ def inspect(options: argparse.Namespace) -> int:
             "-" if row["zeros"] is None else f"{row['zeros']:,}",
             row["group"] or "", row["reason"] or "",
         )  # fmt: skip
-    console = Console()
-    console.print(table)
+    plain().print(table)
     macs = "unknown" if answer["macs"] is None else f"{answer['macs']:,}"
-    console.print(f"{answer['params']:,} parameters, {macs} MACs a sample", highlight=False)
+    _say(f"{answer['params']:,} parameters, {macs} MACs a sample")
     if answer["tensors"]:
-        console.print(_tensors(answer["tensors"]), highlight=False)
+        _say(_tensors(answer["tensors"]))
     if answer["compile"]:
         told = answer["compile"]
         rate = "" if told["learning_rate"] is None else f" at {told['learning_rate']:g}"
         parts = [f"{told['optimizer']}{rate}", *told["loss"], *told["metrics"]]
-        console.print(f"compiled with {', '.join(parts)}", highlight=False)
+        _say(f"compiled with {', '.join(parts)}")
     for warning in answer["warnings"]:
-        console.print(f"note: {warning}", highlight=False)
+        _say(f"note: {warning}")
     return EXIT_DONE
 
 
@@ -113,7 +111,7 @@ def evaluate(options: argparse.Namespace) -> int:
     values = (answer["value"], *answer["interval"])
     value, low, high = (figure(v, answer["metric"]) for v in values)
     _say(
-        f"{answer['metric']} {value} (95 %: {low} to {high})"
+        f"{metric_name(answer['metric'])} {value} (95 %: {low} to {high})"
         f" on {answer['samples']:,} samples; preprocessing {answer['preprocess']}."
     )
     others = {name: v for name, v in answer["metrics"].items() if name != answer["metric"]}
@@ -174,7 +172,7 @@ def demo(options: argparse.Namespace) -> int:
 
 def resume(options: argparse.Namespace) -> int:
     """``secateur resume``."""
-    with SearchView(Console(stderr=True)) as view, _interruptible() as on_start:
+    with SearchView(plain(stderr=True)) as view, _interruptible() as on_start:
         result = api.resume(
             options.run, target=options.target, tolerance=options.tolerance,
             max_trials=options.max_trials, on_event=view, on_start=on_start,
@@ -262,12 +260,12 @@ def list_runs(options: argparse.Namespace) -> int:
                 figure(row.baseline, row.metric), figure(row.value, row.metric),
                 "-" if row.nonzero_after is None else f"{row.nonzero_after:,}",
             )  # fmt: skip
-        Console().print(table)
+        plain().print(table)
     return EXIT_DONE
 
 
 def _search(options: argparse.Namespace, job: Job, out: str | None) -> int:
-    with SearchView(Console(stderr=True)) as view, _interruptible() as on_start:
+    with SearchView(plain(stderr=True)) as view, _interruptible() as on_start:
         result = api.prune(job, out, on_event=view, on_start=on_start)
     return _finish(options, result)
 
@@ -297,17 +295,16 @@ def _finish(options: argparse.Namespace, result: dict[str, Any]) -> int:
             table.add_row(
                 f"  {metric_name(name)}", metric_value(old, name), metric_value(new, name), ""
             )
-    console = Console()
-    console.print(table)
+    plain().print(table)
     for line in _closing(result):
-        console.print(line, highlight=False)
+        _say(line)
     return code
 
 
 def _closing(result: dict[str, Any]) -> Iterator[str]:
-    metric = result["metric"]
-    floor = figure(result["report_floor"] or result["floor"], metric)
-    within, beyond = ("below", "above") if is_error(metric) else ("above", "below")
+    metric = metric_name(result["metric"])
+    floor = figure(result["report_floor"] or result["floor"], result["metric"])
+    within, beyond = ("below", "above") if is_error(result["metric"]) else ("above", "below")
     if result["status"] == "met":
         yield f"Met: {metric} on the report split is at or {within} {floor}."
     elif result["status"] == "not_met":
@@ -416,7 +413,7 @@ def _allowed(custom: str | None) -> str | None:
 
 
 def _say(text: str) -> None:
-    Console(soft_wrap=True).print(text, highlight=False)
+    plain().print(text, soft_wrap=True)
 
 
 def _print_table(head: Sequence[str], *rows: Sequence[str]) -> None:
@@ -426,7 +423,7 @@ def _print_table(head: Sequence[str], *rows: Sequence[str]) -> None:
         table.add_column(name, justify="right" if index else "left")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    plain().print(table)
 
 
 def _shape(shape: Any) -> str:

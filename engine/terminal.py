@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from engine import events as ev
 from engine.runstate import RunState
 from engine.telling.sentences import augmentation, engine_died, needs
-from engine.telling.units import is_share, metric_value, time_left
+from engine.telling.units import is_share, metric_name, metric_value, time_left
 
 PHASES = {
     "opening": "Opening the model",
@@ -38,6 +38,11 @@ VERDICTS = {
     "stopped": "stopped",
     "prepared": "prepared",
 }
+
+
+def plain(*, stderr: bool = False) -> Console:
+    """A console that prints names as they are: brackets and colons of a path are no mark-up."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def percent(value: float | None) -> str:
@@ -83,7 +88,7 @@ class SearchView:
             disable=not console.is_terminal,
         )
         self._task: TaskID | None = None
-        self._held: list[str] = []
+        self._held: list[tuple[str, str]] = []
         self._open = False
 
     def __enter__(self) -> SearchView:
@@ -110,7 +115,7 @@ class SearchView:
             case ev.TrialStarted() if event.kind == "fine_tune":
                 self._update(f"Fine-tune {event.trial}", total=None, note=_left(state))
             case ev.Warned():
-                self._line(f"[yellow]note[/] {event.message}")
+                self._line(f"note      {event.message}", style="yellow")
             case ev.Paused() | ev.Resumed():
                 self._line("paused" if isinstance(event, ev.Paused) else "going on")
             case _:
@@ -132,12 +137,12 @@ class SearchView:
                 self._task, description=text, note=note, completed=completed, total=total
             )
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: str, *, style: str = "") -> None:
         """Print a line; until the data are open it is held, so that a refusal stands alone."""
-        self._held.append(text)
+        self._held.append((text, style))
         if self._open:
-            for line in self._held:
-                self._console.print(line, highlight=False, soft_wrap=True)
+            for line, own in self._held:
+                self._console.print(line, style=own, soft_wrap=True)
             self._held.clear()
 
 
@@ -159,7 +164,7 @@ def _sentence(event: ev.Event, state: RunState) -> str | None:
             values = (event.value, *event.interval, event.floor)
             value, low, high, floor = (figure(v, event.metric) for v in values)
             return (
-                f"baseline  {event.metric} {value} on the search split"
+                f"baseline  {metric_name(event.metric)} {value} on the search split"
                 f" (95 %: {low} to {high}), floor {floor}"
             )
         case ev.AugmentationChosen():

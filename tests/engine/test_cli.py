@@ -179,8 +179,8 @@ def test_that_the_data_template_runs_as_it_is(
     [
         ("not_met", True, 620, ("on the report split is below 81.00", "About 620 report samples")),
         ("not_met", True, None, ("on the report split is below 81.00",)),
-        ("not_met", False, None, ("no model holds iou",)),
-        ("met", True, 21_000, ("Met: iou", "does not confirm it yet. About 21,000")),
+        ("not_met", False, None, ("no model holds IoU",)),
+        ("met", True, 21_000, ("Met: IoU", "does not confirm it yet. About 21,000")),
     ],
 )
 def test_that_a_search_closes_with_what_the_report_split_can_tell(
@@ -216,11 +216,28 @@ def test_that_an_error_is_told_in_its_own_unit_and_its_own_direction(
         "cost": {"fine_tunes": 3, "epochs": 9, "seconds": 61.0}, "run": "run",
     }  # fmt: skip
     words = " ".join(commands._closing(result))
-    assert f"rmse on the report split {said}" in words
+    assert f"root mean squared error on the report split {said}" in words
     baseline = ev.BaselineMeasured(
         metric="rmse", higher_is_better=False, value=5.25, interval=(5.0, 5.5), samples=90,
         target=5.25, target_from="baseline", tolerance=0.05, floor=5.3,
         sizes=ev.Sizes(params=9, nonzero=9, macs=9),
     )  # fmt: skip
     line = terminal._sentence(baseline, RunState())
-    assert line == "baseline  rmse 5.25 on the search split (95 %: 5 to 5.5), floor 5.3"
+    assert line == (
+        "baseline  root mean squared error 5.25 on the search split (95 %: 5 to 5.5), floor 5.3"
+    )
+
+
+def test_that_names_are_printed_as_they_are_and_lines_are_not_broken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = f"Run folder: /data/[old]/a:smile:b/{'long' * 40}"
+    commands._say(line)
+    commands._print_table(("", "model"), ("name", "net[v2].keras"))
+    out = capsys.readouterr().out
+    assert f"{line}\n" in out
+    assert "net[v2].keras" in out
+    with terminal.SearchView(terminal.plain(stderr=True)) as view:
+        view._open = True
+        view._line("data      /data/[/x]/b.npz")
+    assert "/data/[/x]/b.npz" in capsys.readouterr().err
