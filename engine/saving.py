@@ -55,6 +55,7 @@ def export(payload: dict[str, Any]) -> dict[str, Any]:
                 source, payload["to"], Path(payload["out"]), quantize=payload["quantize"],
                 sparse=payload["sparse"], io=payload["io"], samples=samples, card=card,
                 dense=_uncut(folder, job, scratch), force=payload["force"],
+                metric=None if opened is None else opened.measure.name,
                 input_shape=payload["input_shape"], caller=fresh_checks(helper.call),
             )  # fmt: skip
     answer = jsonio.to_plain(replace(result, cluster=clusters))
@@ -117,11 +118,12 @@ def _job(payload: dict[str, Any], folder: RunFolder | None) -> Job:
             model=payload["source"], data=DataSpec(source=data or ""),
             weights=payload["weights"], custom=payload["custom"],
         )  # fmt: skip
-    job = folder.job()
+    job, baseline = folder.job(), folder.state().baseline
+    metric = job.goal.metric if baseline is None else baseline.metric
     return Job(
         model=str(folder.path / MODEL),
         data=job.data if data is None else DataSpec(source=data),
-        goal=replace(job.goal, target=None),
+        goal=replace(job.goal, target=None, metric=metric),
         custom=payload["custom"] or job.custom,
     )
 

@@ -218,7 +218,7 @@ def _export(
             card=Card(
                 class_names=tuple(context.data.class_names), preprocess=context.preprocess
             ),
-            force=True, caller=fresh_checks(meter.call),
+            force=True, metric=context.measure.name, caller=fresh_checks(meter.call),
         )  # fmt: skip
     plain = jsonio.to_plain(result)
     plain["path"] = name

@@ -18,6 +18,7 @@ def export_pairs(answer: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     model_value = _number(checks.get("model_value"))
     if model_value is not None:
         value += f" (the model itself {units.metric_value(model_value, metric)})"
+    same = _number(checks.get("agreement"))
     pairs = [
         ("Saved to", str(answer.get("path") or "")),
         (
@@ -31,7 +32,7 @@ def export_pairs(answer: dict[str, Any]) -> tuple[tuple[str, str], ...]:
             "Largest difference",
             units.NOT_MEASURED if difference is None else f"{difference:.2g}",
         ),
-        ("Same answer", units.percent(_number(checks.get("agreement")))),
+        *([] if _numbers(same, metric) else [("Same answer", units.percent(same))]),
         (units.metric_head(metric), value),
         ("Latency", _latency(checks.get("latency_ms"))),
     ]
@@ -49,15 +50,22 @@ def export_pairs(answer: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+def _numbers(same: float | None, metric: str | None) -> bool:
+    """Whether the answers are numbers, of which none is the same."""
+    return same is None and units.is_error(metric)
+
+
 def export_lines(answer: dict[str, Any]) -> tuple[str, ...]:
     """What an export's JSON says, as sentences for a terminal."""
     checks = answer["checks"]
     metric = checks.get("metric")
+    same = checks["agreement"]
+    agreed = "" if _numbers(same, metric) else f", same answer {units.percent(same)}"
     lines = [
         f"Saved {answer['path']}: {units.size(answer['bytes'])}; as a download"
         f" {units.size(answer['gzip_bytes'])} (gzip).",
         f"Re-opened in a fresh process and run on {_compared(checks)}: largest difference"
-        f" {checks['max_abs_diff']:.1e}, same answer {units.percent(checks['agreement'])}.",
+        f" {checks['max_abs_diff']:.2g}{agreed}.",
     ]
     if checks.get("value") is not None:
         lines.append(

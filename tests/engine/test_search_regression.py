@@ -118,6 +118,10 @@ def test_that_a_search_ends_with_a_smaller_net_whatever_the_unit_of_its_answers(
     assert result["status"] in ("met", "not_met")
     assert all(trial["value"] is not None for trial in result["trials"])
     assert result["final"]["nonzero"] < result["baseline"]["nonzero"] / 2
+    (saved,) = result["exports"]
+    assert saved["checks"]["metric"] == "rmse", "a file is judged as the search was"
+    again = api.export(tmp_path / "run", "tflite", tmp_path / "small.tflite", quantize="int8")
+    assert again["checks"]["metric"] == "rmse"
 
 
 def test_that_changes_of_images_are_borne_or_not_whatever_the_unit_of_the_answers() -> None:
