@@ -105,7 +105,7 @@ def _spec(match: Match, values: np.ndarray) -> WeightSpec:
         name=match.variable.name,
         shape=values.shape,
         dtype=dtype,
-        trainable=match.trainable,
+        trainable=match.variable.trainable,
         zeros=int(values.size - np.count_nonzero(values)),
     )
 

@@ -24,6 +24,7 @@ Weights: TypeAlias = dict[str, dict[str, np.ndarray]]
 class WeightSpec:
     """A weight of a layer: Keras 3's own variable name, shape and type.
 
+    ``trainable`` is whether it is trained where its layer is not frozen (statistics never are).
     ``zeros`` is the count of exact zeros where the arrays were read, else None. The order of a
     layer's weights is that of Keras 3's ``layer.weights``. Weights of sub-layers that stay
     inside one layer (attention, wrappers) are named by their path, ``"query/kernel"``.

@@ -26,7 +26,6 @@ class Match:
     layer: str
     variable: Variable
     array: Array
-    trainable: bool
     form: Form = AS_IT_IS
 
 
@@ -99,7 +98,7 @@ def as_it_is(slot: Slot, name: str, array: Array) -> Match:
     """An array of a custom layer, under the name that the file has for it."""
     dtype = None if array.dtype[:1] in "fb" and array.dtype != "bool" else array.dtype
     variable = Variable(name=name, shape=array.shape, place=name, dtype=dtype)
-    return Match(layer=slot.layer, variable=variable, array=array, trainable=slot.trainable)
+    return Match(layer=slot.layer, variable=variable, array=array)
 
 
 def _at_place(arrays: Mapping[str, Array], group: str, variable: Variable) -> Array | None:
@@ -137,7 +136,6 @@ def matched(slot: Slot, variable: Variable, array: Array) -> Match:
         layer=slot.layer,
         variable=variable,
         array=array,
-        trainable=variable.trainable and slot.trainable,
         form=slot.form,
     )
 

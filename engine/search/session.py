@@ -18,6 +18,7 @@ from engine.device import prepare_device, versions
 from engine.effort import most_fine_tunes
 from engine.errors import EngineFailure, UserError
 from engine.job import Job
+from engine.modelfile.freezing import frozen_layers, unfrozen
 from engine.runs import RunFolder
 from engine.runstate import RunState, fold_all
 from engine.search import finish, needs, premises, regoal
@@ -226,8 +227,19 @@ def _baseline(
     """Open everything and measure the model that came in."""
     emit(ev.PhaseStarted(phase="opening"))
     file, weights = open_files(job)
+    frozen = frozen_layers(file.graph)
+    file = replace(file, graph=unfrozen(file.graph))
     channels = channels_of(job, file.graph)
     emit(model_opened(file, channels))
+    if frozen:
+        are = "layer is" if len(frozen) == 1 else "layers are"
+        emit(
+            ev.Warned(
+                code="model.frozen",
+                message=f"{len(frozen)} {are} frozen in the file, such as {frozen[0]}. The search"
+                " trains all layers: what is cut has to be made up for.",
+            )
+        )
     control.checkpoint()
     emit(ev.PhaseStarted(phase="data"))
     opened = open_data(job, file, weights, control)
