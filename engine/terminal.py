@@ -5,6 +5,7 @@ Owns the words for the terminal; rich draws. It reads :class:`engine.runstate.Ru
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 
 from rich.console import Console
@@ -14,6 +15,9 @@ from engine import events as ev
 from engine.runstate import RunState
 from engine.telling.sentences import augmentation, engine_died, needs
 from engine.telling.units import is_share, metric_name, metric_value, time_left
+
+WIDE = 400
+"""Columns of a file or a pipe."""
 
 PHASES = {
     "opening": "Opening the model",
@@ -41,8 +45,14 @@ VERDICTS = {
 
 
 def plain(*, stderr: bool = False) -> Console:
-    """A console that prints names as they are: brackets and colons of a path are no mark-up."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    """A console that prints names as they are: brackets and colons of a path are no mark-up.
+
+    Where nobody's window sets its width, tables are as wide as their content.
+    """
+    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDE
+    return console
 
 
 def percent(value: float | None) -> str:

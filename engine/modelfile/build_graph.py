@@ -116,9 +116,11 @@ def build(model: Model) -> Built:
     used = _Walk(builder, model, prefix="", path="", chain=(), places=(), trainable=True)
     outputs = used.run(None, {})
     inputs = map_refs(model.inputs, used.tensor)
+    # in the order of their first calls: a nested model's layers stand where it is called
+    order = dict.fromkeys([*(node.layer for node in builder.nodes), *builder.layers])
     graph = LayerGraph(
         name=model.name,
-        layers=builder.layers,
+        layers={name: builder.layers[name] for name in order},
         nodes=tuple(builder.nodes),
         tensors=tuple(builder.tensors),
         inputs=tuple(tensor_ids(inputs)),

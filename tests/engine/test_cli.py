@@ -229,13 +229,15 @@ def test_that_an_error_is_told_in_its_own_unit_and_its_own_direction(
 
 
 def test_that_names_are_printed_as_they_are_and_lines_are_not_broken(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     line = f"Run folder: /data/[old]/a:smile:b/{'long' * 40}"
     commands._say(line)
-    commands._print_table(("", "model"), ("name", "net[v2].keras"))
+    commands._print_table(("", "model"), ("name", "net[v2].keras"), ("at", "long_name/" * 20))
     out = capsys.readouterr().out
     assert f"{line}\n" in out
+    assert "long_name/" * 20 in out
     assert "net[v2].keras" in out
     with terminal.SearchView(terminal.plain(stderr=True)) as view:
         view._open = True
