@@ -122,7 +122,9 @@ def cells() -> list[Cell]:
     whole = replace(vgg, table="goal", epochs=None, subset=None)
     # without their dense control, which takes as long again; the VGG's is in an earlier line
     found += [whole, replace(whole, model="resnet20_cifar10")]
-    found += [replace(whole, arm=a) for a in ("unstructured", "structured", "tpe")]
+    found += [
+        replace(whole, arm=a) for a in ("unstructured", "structured", "tpe", "heuristic:macs")
+    ]
     return found
 
 
