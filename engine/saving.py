@@ -25,6 +25,7 @@ from engine.export.server import HelperProcess, fresh_checks
 from engine.inspection import with_input_shape
 from engine.job import DataSpec, Job
 from engine.modelfile.graph import LayerGraph, Weights
+from engine.modelfile.precision import in_float32
 from engine.modelfile.reader import open_model, read_model
 from engine.runs import MODEL, REPORT, RunFolder
 from engine.search.context import Opened, loss_of, open_data
@@ -73,7 +74,7 @@ def preflight(payload: dict[str, Any]) -> dict[str, Any]:
         custom=payload["custom"],
     )  # fmt: skip
     file, weights = open_model(Path(job.model), **_given(job))
-    graph = file.graph
+    graph = in_float32(file.graph)
     if payload["input_shape"] is not None:
         graph = with_input_shape(graph, tuple(payload["input_shape"]))
     with HelperProcess() as helper:

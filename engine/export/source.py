@@ -21,6 +21,7 @@ from engine.errors import UserError
 from engine.export.parts import GRAPH, read_parts
 from engine.export.samples import InputSpec, Samples, fit_samples, live_samples, read_samples
 from engine.modelfile import LayerGraph, open_model, rebuild
+from engine.modelfile.precision import in_float32
 
 BATCH = 64
 
@@ -52,13 +53,14 @@ def open_source(path: Path, custom: Path | None = None) -> Source:
     """Rebuild a model from a Keras file or from a folder of :mod:`engine.export.parts`.
 
     No code of the file runs, and Keras itself never opens it; ``custom`` is the user's own file of
-    custom layers.
+    custom layers. Mixed precision ends here.
     """
     if (path / GRAPH).is_file():
         graph, weights = read_parts(path)
     else:
         model_file, weights = open_model(path, custom=custom)
         graph = model_file.graph
+    graph = in_float32(graph)
     return Source(graph=graph, model=rebuild.build(graph, weights))
 
 

@@ -19,6 +19,7 @@ from engine.effort import most_fine_tunes
 from engine.errors import EngineFailure, UserError
 from engine.job import Job
 from engine.modelfile.freezing import frozen_layers, unfrozen
+from engine.modelfile.precision import in_float32, is_mixed
 from engine.runs import RunFolder
 from engine.runstate import RunState, fold_all
 from engine.search import finish, needs, premises, regoal
@@ -228,9 +229,18 @@ def _baseline(
     emit(ev.PhaseStarted(phase="opening"))
     file, weights = open_files(job)
     frozen = frozen_layers(file.graph)
-    file = replace(file, graph=unfrozen(file.graph))
+    mixed = is_mixed(file.graph)
+    file = replace(file, graph=in_float32(unfrozen(file.graph)))
     channels = channels_of(job, file.graph)
     emit(model_opened(file, channels))
+    if mixed:
+        emit(
+            ev.Warned(
+                code="model.mixed",
+                message="The model was trained in mixed precision. The search computes in float32,"
+                " as its weights are, so values may differ a little.",
+            )
+        )
     if frozen:
         are = "layer is" if len(frozen) == 1 else "layers are"
         emit(
