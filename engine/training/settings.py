@@ -115,9 +115,9 @@ def default_settings(
 ) -> FineTuneSettings:
     """Settings that suit a model.
 
-    Classifiers with norms get SGD with momentum and a large rate at the start, however they were
-    trained before: measured against Adam at 2e-3 on 2 short epochs, cut nets ended 0.3 (VGG) and
-    4.9 points (ResNet-20) higher, a cut net with 85 % zeros 1.6 points. Others, which such a rate
+    Nets with norms get SGD with momentum and a large rate at the start, however they were trained
+    before: measured against Adam at 2e-3 on 2 short epochs, cut nets ended 0.3 (VGG) and 4.9 points
+    (ResNet-20) higher, a cut net with 85 % zeros 1.6 points. Those without, which such a rate
     would break, stay with what they were compiled with, or get Adam, at a smaller rate: the file's
     own where it is one to begin with, and not the end of a schedule.
 
@@ -128,8 +128,7 @@ def default_settings(
     samples
         Number of training images; few of them make small batches, so that steps remain.
     large_rate
-        Whether the net has norms, and a loss by classes: one of numbers, or a script's, may be of
-        any size, and its gradients with it.
+        Whether the net has norms, and a loss whose size is known, which a script's is not.
     """
     if batch_size is None:
         batch_size = (
