@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.modelfile.graph import LayerGraph
+from engine.modelfile.graph import LayerGraph, with_option
 
 
 def frozen_layers(graph: LayerGraph) -> tuple[str, ...]:
@@ -31,13 +31,5 @@ def unfrozen(graph: LayerGraph) -> LayerGraph:
     return replace(graph, layers=layers)
 
 
-def _thawed(value: Any) -> Any:
-    """A config at any depth (wrappers hold their layer's) with every ``trainable`` true."""
-    if isinstance(value, Mapping):
-        return {
-            key: True if key == "trainable" and inner is False else _thawed(inner)
-            for key, inner in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return type(value)(_thawed(inner) for inner in value)
-    return value
+def _thawed(config: Mapping[str, Any]) -> Any:
+    return with_option(config, "trainable", (False,), True)

@@ -156,3 +156,17 @@ class ModelFile:
     warnings: tuple[str, ...] = ()
     sha256: str | None = None
     tensors: tuple[StoredTensor, ...] = ()
+
+
+def with_option(config: Any, option: str, old: tuple[Any, ...], new: Any) -> Any:
+    """A config in which an option with one of the ``old`` values has the new one, at any depth:
+    wrappers hold the config of their layer.
+    """
+    if isinstance(config, Mapping):
+        return {
+            key: new if key == option and inner in old else with_option(inner, option, old, new)
+            for key, inner in config.items()
+        }
+    if isinstance(config, list | tuple):
+        return type(config)(with_option(inner, option, old, new) for inner in config)
+    return config

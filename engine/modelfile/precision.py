@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.modelfile.graph import LayerGraph
+from engine.modelfile.graph import LayerGraph, with_option
 
 _MIXED = ("mixed_float16", "mixed_bfloat16")
 _HALF = ("float16", "bfloat16")
@@ -43,13 +43,5 @@ def in_float32(graph: LayerGraph) -> LayerGraph:
     return replace(graph, layers=layers, tensors=tensors)
 
 
-def _whole(value: Any) -> Any:
-    """A config at any depth (wrappers hold their layer's) without mixed policies."""
-    if isinstance(value, Mapping):
-        return {
-            key: "float32" if key == "dtype" and inner in _MIXED else _whole(inner)
-            for key, inner in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return type(value)(_whole(inner) for inner in value)
-    return value
+def _whole(config: Mapping[str, Any]) -> Any:
+    return with_option(config, "dtype", _MIXED, "float32")
