@@ -131,8 +131,8 @@ class SearchPanel(QStackedWidget):
         self.fit_button = button("Fit", self.fit, role="link", tip="Undo a zoom by hand")
         cloud_card = Card(gap=GRID // 2, padding=GRID + 4)
         row = QHBoxLayout()
-        self.title = label("Size and accuracy", "eyebrow")
-        row.addWidget(self.title)
+        self.cloud_title = label("Size and accuracy", "eyebrow")
+        row.addWidget(self.cloud_title)
         row.addStretch(1)
         self.overlay_button = button(
             "Remove the overlay", self.overlay_unwanted.emit, role="link", tip="Show this run alone"
@@ -316,7 +316,7 @@ class SearchPanel(QStackedWidget):
         )
         self._show_measures(state)
         metric = None if state.baseline is None else state.baseline.metric
-        self.title.setText(f"Size and {units.metric_name(metric)}")
+        self.cloud_title.setText(f"Size and {units.metric_name(metric)}")
         self.log_model.set_log(self._session.record.log, metric)
         layers = state.layers or self._layers_of_file()
         self.strip.set_layers(layers)

@@ -58,6 +58,9 @@ def test_that_a_search_is_shown_from_start_to_end_card(
     assert ready.search.end_card.isVisible()
     assert "fewer parameters" in ready.search.end_card.head.text()
     assert ready.search.end_card.chip.text() == "Floor met, confirmed"
+    assert ready.session.run is not None
+    assert ready.search.title.text() == ready.session.run.name
+    assert ready.search.cloud_title.text() == "Size and accuracy"
     assert ready.search.cloud is not None
     shown = ready.search.cloud.shown
     assert shown is not None
